@@ -1,0 +1,2 @@
+//! The `qmoor` command.
+fn main() {}
