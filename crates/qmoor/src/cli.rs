@@ -1,0 +1,339 @@
+//! What can be typed: the one definition behind parsing, `--help` and completions.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Exit codes: 0 done, 1 the world is not as asked, 2 usage, 3 somebody else holds the lock.
+#[derive(Debug, Parser)]
+#[command(
+    name = "qmoor",
+    version,
+    about = "Run Qdrant on one machine: one address, one volume, one door, proved backups",
+    after_help = "Start here:\n  qmoor quickstart          the whole story on this machine, in a minute\n  qmoor init && qmoor serve a node of your own\n\nExit codes: 0 done, 1 not as asked, 2 usage, 3 somebody else holds the lock.",
+    propagate_version = true,
+    arg_required_else_help = true
+)]
+pub(crate) struct Cli {
+    /// Flags that every verb takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Global {
+    /// Configuration file [default: ./qmoor.toml if there is one, else the defaults]
+    #[arg(long, global = true, value_name = "FILE", env = "QMOOR_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Say less on stderr: no progress, only warnings and errors
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The verbs. One file each under `verbs/`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// The whole story on this machine: index, search, back up, lose, restore, prove
+    Quickstart(Quickstart),
+    /// Write a commented qmoor.toml
+    Init(Init),
+    /// Run the node on this host: engine, gateway, backups
+    Serve(Serve),
+    /// What runs, since when, how full, last backup, last drill
+    Status,
+    /// Put documents or vectors in, in batches, idempotently
+    Index(Index),
+    /// Ask a collection
+    Search(Search),
+    /// Take one consistent snapshot of the whole node
+    Backup(Backup),
+    /// List the backups, newest first
+    Backups,
+    /// Bring a backup back: a plan first, then a new directory, verified, then swapped
+    Restore(Restore),
+    /// Restore a backup into scratch, open it, check it, throw it away
+    Drill(Drill),
+    /// Delete the backups that the retention policy does not keep
+    Prune(Prune),
+    /// Keep a backup whatever the retention policy says
+    Pin(Pin),
+    /// The keys of the gateway
+    Keys(Keys),
+    /// The embedded engine alone: a Qdrant-compatible server on one directory
+    Engine(Engine),
+    /// Print what would be used elsewhere
+    Render(Render),
+    /// Print a completion script for a shell
+    Completions(Completions),
+}
+
+/// `qmoor quickstart`
+#[derive(Debug, Args)]
+pub(crate) struct Quickstart {
+    /// Index this folder instead of the manual that is inside the binary
+    #[arg(long, value_name = "DIR")]
+    pub(crate) docs: Option<PathBuf>,
+    /// Keep the node in ./qmoor-data instead of a temporary directory
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// `qmoor init`
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Where to write it
+    #[arg(default_value = "qmoor.toml")]
+    pub(crate) path: PathBuf,
+    /// Overwrite a file that is there
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// `qmoor serve`
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// Port for REST and gRPC, instead of the configured one; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) http_port: Option<u16>,
+    /// Second port for clients that expect gRPC on one of its own; 0 takes a free one
+    #[arg(long, value_name = "PORT")]
+    pub(crate) grpc_port: Option<u16>,
+}
+
+/// Where a collection is, and with which key.
+#[derive(Debug, Args)]
+pub(crate) struct Connection {
+    /// Collection name
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) collection: String,
+    /// Address of the node [default: the node of the configuration]
+    #[arg(long, value_name = "URL", env = "QMOOR_URL")]
+    pub(crate) url: Option<String>,
+    /// Where the key is: env:NAME or file:PATH [default: env:QMOOR_KEY, else ask the agent on this host]
+    #[arg(long, value_name = "WHERE")]
+    pub(crate) key: Option<String>,
+}
+
+/// `qmoor index`
+#[derive(Debug, Args)]
+pub(crate) struct Index {
+    /// A folder of text or Markdown, or a .txt, .md, .jsonl, .parquet, .npy or .fvecs file
+    pub(crate) source: PathBuf,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// Also remove documents that the source no longer has
+    #[arg(long)]
+    pub(crate) mirror: bool,
+    /// Defer index building for the load, and put the settings back afterwards
+    #[arg(long)]
+    pub(crate) bulk: bool,
+    /// Write rejected rows to this file as JSON lines and go on, instead of failing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dead_letter: Option<PathBuf>,
+    /// Longest chunk of text, in characters
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) chunk_size: usize,
+    /// Column that holds the vector
+    #[arg(long, value_name = "NAME", default_value = "vector")]
+    pub(crate) vector_column: String,
+    /// Distance of a collection that is made for vectors
+    #[arg(long, value_enum, default_value_t = Distance::Cosine)]
+    pub(crate) distance: Distance,
+    /// Points in one request at most
+    #[arg(long, value_name = "N", default_value_t = 256)]
+    pub(crate) batch_points: usize,
+    /// Take a backup of the node when the batch is in
+    #[arg(long)]
+    pub(crate) backup: bool,
+    /// Name of this batch, kept with the backup
+    #[arg(long, value_name = "ID", requires = "backup")]
+    pub(crate) batch_id: Option<String>,
+}
+
+/// Distances of Qdrant.
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Distance {
+    /// Cosine similarity
+    Cosine,
+    /// Dot product
+    Dot,
+    /// Euclidean distance
+    Euclid,
+    /// Manhattan distance
+    Manhattan,
+}
+
+/// `qmoor search`
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    /// What to look for
+    pub(crate) text: String,
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+    /// How many hits
+    #[arg(long, short = 'k', value_name = "N", default_value_t = 5)]
+    pub(crate) limit: usize,
+    /// Filter, as Qdrant's JSON
+    #[arg(long, value_name = "JSON")]
+    pub(crate) filter: Option<String>,
+}
+
+/// `qmoor backup`
+#[derive(Debug, Args)]
+pub(crate) struct Backup {
+    /// What the last indexing run calls itself
+    #[arg(long, value_name = "ID")]
+    pub(crate) batch_id: Option<String>,
+    /// A label for the manifest, such as corpus=2026-11
+    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
+    pub(crate) labels: Vec<(String, String)>,
+}
+
+/// `qmoor restore`
+#[derive(Debug, Args)]
+pub(crate) struct Restore {
+    /// Which backup: an id, the beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) id: String,
+    /// Show the plan and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// `qmoor drill`
+#[derive(Debug, Args)]
+pub(crate) struct Drill {
+    /// Which backup: an id, the beginning of one, or `latest`
+    #[arg(default_value = "latest")]
+    pub(crate) id: String,
+}
+
+/// `qmoor prune`
+#[derive(Debug, Args)]
+pub(crate) struct Prune {
+    /// Show what would go and stay, with the reasons, and stop
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// `qmoor pin`
+#[derive(Debug, Args)]
+pub(crate) struct Pin {
+    /// Which backup: an id, the beginning of one, or `latest`
+    pub(crate) id: String,
+    /// Take the pin away again
+    #[arg(long)]
+    pub(crate) remove: bool,
+}
+
+/// `qmoor keys`
+#[derive(Debug, Args)]
+pub(crate) struct Keys {
+    #[command(subcommand)]
+    pub(crate) action: KeysAction,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysAction {
+    /// Roles, ids and ages; never a key
+    List,
+    /// Make a new key for a role; the one before stays valid until revoked
+    Rotate {
+        /// search, index or admin
+        role: String,
+    },
+    /// Make a key invalid at once
+    Revoke {
+        /// The id that `qmoor keys list` shows
+        id: String,
+    },
+}
+
+/// `qmoor engine`
+#[derive(Debug, Args)]
+pub(crate) struct Engine {
+    /// Directory that holds the collections
+    #[arg(long, value_name = "DIR", env = "QDRANT__STORAGE__STORAGE_PATH")]
+    pub(crate) data: PathBuf,
+    /// Address of the REST listener [default: 127.0.0.1:6333]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Address of the gRPC listener [default: 127.0.0.1:6334]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub(crate) grpc: Option<SocketAddr>,
+    /// End when standard input closes, so that the engine never outlives its parent
+    #[arg(long)]
+    pub(crate) until_stdin_closes: bool,
+    /// Host of both listeners, where --http and --grpc are not given
+    #[arg(long, hide = true, env = "QDRANT__SERVICE__HOST")]
+    pub(crate) host: Option<std::net::IpAddr>,
+    /// REST port, where --http is not given
+    #[arg(long, hide = true, env = "QDRANT__SERVICE__HTTP_PORT")]
+    pub(crate) http_port: Option<u16>,
+    /// gRPC port, where --grpc is not given
+    #[arg(long, hide = true, env = "QDRANT__SERVICE__GRPC_PORT")]
+    pub(crate) grpc_port: Option<u16>,
+}
+
+/// `qmoor render`
+#[derive(Debug, Args)]
+pub(crate) struct Render {
+    #[command(subcommand)]
+    pub(crate) what: RenderWhat,
+}
+
+/// What to print.
+#[derive(Debug, Subcommand)]
+pub(crate) enum RenderWhat {
+    /// A systemd unit that runs `qmoor serve` with this configuration
+    Systemd,
+}
+
+/// `qmoor completions`
+#[derive(Debug, Args)]
+pub(crate) struct Completions {
+    /// bash, zsh, fish, elvish or powershell
+    pub(crate) shell: clap_complete::Shell,
+}
+
+fn key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        Some(_) | None => Err("a label is KEY=VALUE, such as corpus=2026-11".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_verb_and_flag_says_what_it_is_for() {
+        let root = Cli::command();
+        for verb in root.get_subcommands() {
+            assert!(verb.get_about().is_some(), "`{}` has no text", verb.get_name());
+            for arg in verb.get_arguments() {
+                assert!(arg.get_help().is_some(), "`{} {}` has no text", verb.get_name(), arg.get_id());
+            }
+        }
+    }
+}

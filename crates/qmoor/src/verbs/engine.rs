@@ -1,0 +1,73 @@
+//! `qmoor engine`: the embedded engine alone.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use qmoor_engine::{Options, Ready};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::cli;
+use crate::error::{CliError, chain};
+use crate::output::Output;
+
+/// Largest request body, as upstream (`service.max_request_size_mb`).
+const MAX_REQUEST_BYTES: usize = 32 << 20;
+
+/// Serves until TERM, INT or (when asked) the end of standard input, then flushes and returns.
+pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> {
+    init_log();
+    let host = args.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let options = Options {
+        data: args.data,
+        http: args.http.unwrap_or(SocketAddr::new(host, args.http_port.unwrap_or(6333))),
+        grpc: args.grpc.unwrap_or(SocketAddr::new(host, args.grpc_port.unwrap_or(6334))),
+        // Keys come by environment only: arguments can be read by every process on the host.
+        api_key: std::env::var("QDRANT__SERVICE__API_KEY").ok(),
+        read_only_api_key: std::env::var("QDRANT__SERVICE__READ_ONLY_API_KEY").ok(),
+        max_request_bytes: MAX_REQUEST_BYTES,
+    };
+    let ready = move |ready: Ready| {
+        let addresses = serde_json::json!({ "http": ready.http, "grpc": ready.grpc });
+        // A parent that closed the pipe will also close standard input; the server goes on.
+        let _ignored = out.line(addresses);
+    };
+    qmoor_engine::serve(options, ready, stopped(args.until_stdin_closes))
+        .await
+        .map_err(|error| CliError::failed(chain(&error)))
+}
+
+/// Resolves when the process was asked to stop.
+async fn stopped(until_stdin_closes: bool) {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot listen for signals");
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => tracing::info!("stopping: TERM"),
+        _ = int.recv() => tracing::info!("stopping: INT"),
+        () = stdin_closed(), if until_stdin_closes => tracing::info!("stopping: the parent is gone"),
+    }
+}
+
+/// A thread of its own, because a blocking read in the runtime would hold up its shutdown.
+async fn stdin_closed() {
+    let (closed, seen) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        // Whatever ends the read, an error too, means that nobody is there any more.
+        let _ignored = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        drop(closed);
+    });
+    let _closed = seen.await;
+}
+
+fn init_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("QMOOR_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    // A second initialisation keeps the first, which is what a test wants.
+    let _ignored = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .try_init();
+}
