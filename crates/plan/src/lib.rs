@@ -1,1 +1,14 @@
-//! .
+//! Decides and touches nothing: no async, clock, file or socket.
+//!
+//! What is decided here is plain data, so that all of it can be tested by tables and properties;
+//! the agent does what is decided. In reading order:
+
+pub mod config;
+
+pub mod access;
+
+pub mod manifest;
+
+pub mod backup;
+
+pub mod retention;

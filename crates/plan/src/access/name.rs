@@ -1,0 +1,37 @@
+//! The parts of a path that a client chooses: names of collections, ids of points and backups.
+
+/// Whether `segment` can only be one collection name, whoever decodes it and however often.
+///
+/// Percent-encoding is allowed where a name needs it (spaces, other scripts), not for anything that
+/// has a meaning in a path.
+pub(super) fn is_name(segment: &str) -> bool {
+    if segment == "." || segment == ".." || segment.is_empty() {
+        return false;
+    }
+    let mut decoded = Vec::with_capacity(segment.len());
+    let mut bytes = segment.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
+            let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
+                return false;
+            };
+            let Ok(byte) = u8::try_from(high * 16 + low) else { return false };
+            if byte.is_ascii_control() || b"/\\.%;?#".contains(&byte) {
+                return false;
+            }
+            decoded.push(byte);
+        } else if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte) {
+            decoded.push(byte);
+        } else {
+            return false;
+        }
+    }
+    std::str::from_utf8(&decoded).is_ok_and(|name| !name.chars().any(char::is_control))
+}
+
+/// Whether `segment` looks like the id of a point or of a backup.
+pub(super) fn is_id(segment: &str) -> bool {
+    (1..=64).contains(&segment.len())
+        && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}

@@ -1,0 +1,225 @@
+//! The steps of a backup, the journal of what was done, and what to do after a crash.
+//!
+//! The journal is a list of [`Record`]s; what is true now is folded from it, never stored. A step
+//! is journaled before it is taken ([`Event::Intent`]) and after ([`Event::Done`]), so that after
+//! a crash at any moment [`recovery`] knows what may have happened. It brings the service back
+//! first and cleans up second.
+
+mod fold;
+mod recovery;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+pub use fold::{Completed, Drill, InProgress, RestoreInProgress, State, fold};
+use jiff::Timestamp;
+pub use recovery::{RecoveryAction, recovery};
+use serde::{Deserialize, Serialize};
+
+/// A step of a backup, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Wait until the optimizers are idle; forecast the pause.
+    Gate,
+    /// Copy what there is while the engine runs, so that little is left for the pause.
+    FirstPass,
+    /// Hold writes at the gateway.
+    HoldWrites,
+    /// Wait for the writes in flight.
+    Drain,
+    /// Ask the engine for the facts that go into the manifest.
+    Manifest,
+    /// Hold reads too.
+    HoldAll,
+    /// Stop the engine.
+    Stop,
+    /// Sync the file system.
+    Sync,
+    /// Copy what has changed: the point in time is fixed when this returns.
+    Snapshot,
+    /// Start the engine.
+    Start,
+    /// Let the held requests go.
+    Release,
+    /// Wait until the store has everything.
+    Settle,
+    /// Read it back, and write the manifest beside it.
+    Verify,
+    /// Remove what no rule keeps.
+    Prune,
+}
+
+impl Step {
+    /// All of them, in their order.
+    pub const ALL: [Self; 14] = [
+        Self::Gate,
+        Self::FirstPass,
+        Self::HoldWrites,
+        Self::Drain,
+        Self::Manifest,
+        Self::HoldAll,
+        Self::Stop,
+        Self::Sync,
+        Self::Snapshot,
+        Self::Start,
+        Self::Release,
+        Self::Settle,
+        Self::Verify,
+        Self::Prune,
+    ];
+
+    /// Its name in the journal, in phases and in messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Gate => "gate",
+            Self::FirstPass => "first_pass",
+            Self::HoldWrites => "hold_writes",
+            Self::Drain => "drain",
+            Self::Manifest => "manifest",
+            Self::HoldAll => "hold_all",
+            Self::Stop => "stop",
+            Self::Sync => "sync",
+            Self::Snapshot => "snapshot",
+            Self::Start => "start",
+            Self::Release => "release",
+            Self::Settle => "settle",
+            Self::Verify => "verify",
+            Self::Prune => "prune",
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One line of the journal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Number of the line, from 1, without gaps.
+    pub seq: u64,
+    /// When it was written.
+    pub at: Timestamp,
+    /// Id of the backup it is about (for a restore: of the one that is restored).
+    pub backup: String,
+    /// What happened.
+    pub event: Event,
+}
+
+/// What happened, or is about to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A backup begins.
+    Begin {
+        /// The indexing run it is made for.
+        #[serde(default)]
+        batch_id: Option<String>,
+        /// The user's own.
+        #[serde(default)]
+        labels: BTreeMap<String, String>,
+        /// Who asked, or what for.
+        why: String,
+    },
+    /// A step is about to be taken. Restores journal `Stop` and `Start` like this, too.
+    Intent {
+        /// The step.
+        step: Step,
+    },
+    /// A step was taken.
+    Done {
+        /// The step.
+        step: Step,
+        /// What there is to say about it, such as the exit code of a stop.
+        #[serde(default)]
+        note: String,
+    },
+    /// A step failed; the service is brought back next.
+    Failed {
+        /// The step.
+        step: Step,
+        /// Why.
+        error: String,
+    },
+    /// A backup ended, or was given up (`ok` false).
+    Finished {
+        /// Whether it is complete, its manifest written.
+        ok: bool,
+        /// From the hold of the writes to the release, in milliseconds; 0 when nothing was held.
+        #[serde(default)]
+        pause_ms: f64,
+        /// What the store grew by, in bytes.
+        #[serde(default)]
+        bytes_added: u64,
+    },
+    /// A snapshot was read back and is as its manifest says.
+    Verified {
+        /// Id of the backup.
+        id: String,
+    },
+    /// A snapshot was restored to scratch and opened.
+    Drilled {
+        /// Id of the backup.
+        id: String,
+        /// Whether all facts were as the manifest says.
+        ok: bool,
+        /// From the start of the restore to the first answer, in milliseconds.
+        rto_ms: f64,
+        /// How many facts were not.
+        differences: u64,
+    },
+    /// The operator keeps a snapshot whatever the rules say.
+    Pinned {
+        /// Id of the backup.
+        id: String,
+    },
+    /// The operator leaves a snapshot to the rules again.
+    Unpinned {
+        /// Id of the backup.
+        id: String,
+    },
+    /// A snapshot was removed from the store.
+    Pruned {
+        /// Id of the backup.
+        id: String,
+    },
+    /// A restore begins: everything goes into `incoming` first.
+    RestoreBegin {
+        /// Id of the backup.
+        id: String,
+        /// Where the restored data is put and verified.
+        incoming: PathBuf,
+        /// Where it will go.
+        data: PathBuf,
+        /// Where the data that is there now will be kept.
+        aside: PathBuf,
+    },
+    /// The restored data is verified; the two renames are about to be made.
+    RestoreSwap {
+        /// Id of the backup.
+        id: String,
+    },
+    /// A restore ended, the restored data is in its place.
+    Restored {
+        /// Id of the backup.
+        id: String,
+        /// Where the data that was there is kept; `None` if there was none.
+        #[serde(default)]
+        old_data: Option<PathBuf>,
+    },
+    /// A restore was given up; the node is as it was.
+    RestoreFailed {
+        /// Id of the backup.
+        id: String,
+        /// Why.
+        error: String,
+    },
+}
+
+#[cfg(test)]
+mod tests;

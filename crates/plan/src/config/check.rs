@@ -1,0 +1,79 @@
+//! Settings that are fine one by one and impossible together.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::Config;
+use super::read::Reader;
+
+/// Tells `reader` of everything in `config` that contradicts something else in it.
+pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
+    ports(config, reader);
+    folders(config, reader);
+    let kept = &config.retention;
+    let rules = [kept.last, kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.min_verified];
+    if rules.iter().all(|count| *count == 0) {
+        let message = "no rule of `[retention]` keeps anything".to_owned();
+        reader.contradiction("retention.last", message, "set `last` to 1 or more");
+    }
+}
+
+fn ports(config: &Config, reader: &mut Reader<'_>) {
+    let port = config.gateway.http_port;
+    if port != 0 && port == config.gateway.grpc_port {
+        let message = format!("is {port}, and so is `gateway.http_port`");
+        let hint = "give them different ports; each serves REST and gRPC";
+        reader.contradiction("gateway.grpc_port", message, hint);
+    }
+}
+
+/// Data, state and store must lie outside each other: a snapshot of the data would else hold the
+/// keys or the older snapshots, and losing the data would lose what restores it.
+fn folders(config: &Config, reader: &mut Reader<'_>) {
+    let data = ("node.data", normal(&config.node.data));
+    let state = ("node.state", normal(&config.node.state));
+    let store = ("store.path", normal(&config.store.path));
+    let pairs = [
+        (&state, &data),
+        (&data, &state),
+        (&store, &data),
+        (&data, &store),
+        (&store, &state),
+        (&state, &store),
+    ];
+    let mut seen = Vec::new();
+    for (inner, outer) in pairs {
+        if !inner.1.starts_with(&outer.1) || seen.contains(&(outer.0, inner.0)) {
+            continue;
+        }
+        seen.push((inner.0, outer.0));
+        let relation = if inner.1 == outer.1 { "the same as" } else { "inside" };
+        let message = format!(
+            "`{}` is {relation} `{}` (`{}`)",
+            inner.1.display(),
+            outer.0,
+            outer.1.display()
+        );
+        reader.contradiction(inner.0, message, "choose folders that lie outside each other");
+    }
+}
+
+/// The path without `.` and with `..` taken back, by its text alone.
+#[must_use]
+pub fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                let can_go_up = matches!(out.components().next_back(), Some(Component::Normal(_)));
+                if can_go_up {
+                    let _popped = out.pop();
+                } else if !out.has_root() {
+                    out.push("..");
+                }
+            }
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => out.push(part),
+        }
+    }
+    out
+}

@@ -1,0 +1,222 @@
+//! What the operator may set in `qmoor.toml`.
+//!
+//! A [`Config`] is complete and checked: it holds no `Option` that means "default", and whoever
+//! has one need not ask again whether the ports differ or the store lies outside the data.
+
+mod check;
+mod keys;
+mod read;
+
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use check::normal;
+pub use keys::{Key, Kind, reference, reference_markdown, template};
+pub use read::{ConfigError, Problem};
+use serde::Serialize;
+
+/// Everything `qmoor.toml` says, with the defaults filled in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Config {
+    /// Who this node is and where its files are.
+    pub node: Node,
+    /// What serves the vectors.
+    pub engine: Engine,
+    /// The door clients come through.
+    pub gateway: Gateway,
+    /// How a snapshot is made.
+    pub backup: Backup,
+    /// Where snapshots are kept.
+    pub store: Store,
+    /// Which snapshots are kept.
+    pub retention: Retention,
+    /// How the log is written.
+    pub log: Log,
+}
+
+/// Who this node is and where its files are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Name of the node, in logs and in snapshots.
+    pub name: String,
+    /// Folder that holds the others unless they are set.
+    pub dir: PathBuf,
+    /// What the engine stores: what is backed up, lost and restored.
+    pub data: PathBuf,
+    /// Keys, journal, lock, control socket: what the agent needs to work.
+    pub state: PathBuf,
+}
+
+/// What serves the vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Engine {
+    /// Which engine.
+    pub kind: EngineKind,
+    /// Longest wait from its start to its first answer.
+    pub start_timeout: Duration,
+    /// Longest wait for it to end by itself; after that it is killed, and the stop is not clean.
+    pub stop_timeout: Duration,
+}
+
+/// Which engine serves the vectors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EngineKind {
+    /// Our own server over the storage engine of Qdrant as a library.
+    Embedded,
+}
+
+/// The door clients come through.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Gateway {
+    /// Address it listens on.
+    pub listen: IpAddr,
+    /// Port for REST (and gRPC); 0 means any free port.
+    pub http_port: u16,
+    /// Port for gRPC (and REST); 0 means any free port.
+    pub grpc_port: u16,
+    /// Longest time a request is held around a backup before it is answered with 429.
+    pub hold_budget: Duration,
+    /// Longest wait for the requests in flight to end, before a backup and at shutdown.
+    pub drain_timeout: Duration,
+    /// Most requests held at once; more are answered with 429.
+    pub max_held: usize,
+    /// Most client connections open at once.
+    pub max_connections: usize,
+}
+
+/// How a snapshot is made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Backup {
+    /// A backup whose pause is forecast to be longer is refused.
+    pub max_pause: Duration,
+    /// Longest wait for the engine's optimizers to become idle.
+    pub gate_timeout: Duration,
+    /// Points per collection recorded in the manifest with the hashes of payload and vectors.
+    pub sample_points: usize,
+    /// Queries per collection recorded in the manifest with their answers.
+    pub golden_queries: usize,
+}
+
+/// Where snapshots are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Store {
+    /// Which kind of store.
+    pub kind: StoreKind,
+    /// Folder of the repository.
+    pub path: PathBuf,
+}
+
+/// Which kind of store keeps the snapshots.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StoreKind {
+    /// A repository in the format of restic.
+    Restic,
+}
+
+/// Which snapshots are kept. A snapshot is kept when any rule keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Retention {
+    /// The newest so many.
+    pub last: u32,
+    /// The newest of each of so many hours that have one.
+    pub hourly: u32,
+    /// The newest of each of so many days that have one.
+    pub daily: u32,
+    /// The newest of each of so many ISO weeks that have one.
+    pub weekly: u32,
+    /// The newest of each of so many months that have one.
+    pub monthly: u32,
+    /// The newest so many of those that a verify or a drill has proved.
+    pub min_verified: u32,
+}
+
+/// How the log is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Log {
+    /// Shape of a line.
+    pub format: LogFormat,
+    /// Least severe line that is written.
+    pub level: LogLevel,
+}
+
+/// Shape of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Severity of a log line, the most severe first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// A person must act.
+    Error,
+    /// It recovered.
+    Warn,
+    /// State changed.
+    Info,
+    /// The rest.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl LogLevel {
+    /// The word for it in `qmoor.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+}
+
+impl std::fmt::Display for LogLevel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Config {
+    /// Reads the text of a `qmoor.toml` that came from `origin`; relative paths in it are
+    /// resolved against the folder of `origin`.
+    ///
+    /// # Errors
+    ///
+    /// All that is wrong at once: text that is no TOML, unknown keys, wrong types, values out of
+    /// range, settings that contradict each other.
+    pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
+        let base = origin.parent().unwrap_or(Path::new(""));
+        let (config, problems) = read::read(text, |path| base.join(path));
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError { origin: origin.to_owned(), problems })
+        }
+    }
+
+    /// The defaults, with everything inside `dir`.
+    #[must_use]
+    pub fn for_dir(dir: &Path) -> Self {
+        let (mut config, _no_problems) = read::read("", Path::to_path_buf);
+        dir.clone_into(&mut config.node.dir);
+        config.node.data = dir.join("data");
+        config.node.state = dir.join("state");
+        config.store.path = dir.join("store");
+        config
+    }
+}
+
+#[cfg(test)]
+mod tests;

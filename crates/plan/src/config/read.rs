@@ -1,0 +1,358 @@
+//! From the text of a file to a `Config`, or to everything that is wrong with it.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::keys::{self, Kind};
+use super::{
+    Backup, Config, Engine, EngineKind, Gateway, Log, LogFormat, LogLevel, Node, Retention, Store,
+    StoreKind, check,
+};
+
+/// A `qmoor.toml` that cannot be used, with everything that is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// The file.
+    pub origin: PathBuf,
+    /// What is wrong, in the order of the file; never empty.
+    pub problems: Vec<Problem>,
+}
+
+/// One thing that is wrong with a `qmoor.toml`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Dotted path of the key; empty when the text is no TOML.
+    pub key: String,
+    /// Line of the file, from 1; `None` when a default is at fault.
+    pub line: Option<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to write instead, when that is known.
+    pub hint: Option<String>,
+}
+
+impl std::error::Error for ConfigError {}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, problem) in self.problems.iter().enumerate() {
+            if i > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{}", self.origin.display())?;
+            if let Some(line) = problem.line {
+                write!(f, ":{line}")?;
+            }
+            f.write_str(": ")?;
+            if !problem.key.is_empty() {
+                write!(f, "{}: ", problem.key)?;
+            }
+            f.write_str(&problem.message)?;
+            if let Some(hint) = &problem.hint {
+                write!(f, " (hint: {hint})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A value and the line it stands on; no line when it is a default.
+#[derive(Clone)]
+struct Found<'t> {
+    value: DeValue<'t>,
+    line: Option<usize>,
+}
+
+/// The values of all keys, and what was found to be wrong with them so far.
+pub(super) struct Reader<'t> {
+    values: BTreeMap<&'static str, Found<'t>>,
+    problems: Vec<Problem>,
+}
+
+/// Reads `text` over the defaults. The config means something only when there are no problems.
+pub(super) fn read(text: &str, resolve: impl Fn(&Path) -> PathBuf) -> (Config, Vec<Problem>) {
+    let defaults = keys::defaults();
+    let mut reader = Reader { values: BTreeMap::new(), problems: Vec::new() };
+    reader.fill(&defaults, false);
+    reader.fill(text, true);
+    let config = reader.config(resolve);
+    if reader.problems.is_empty() {
+        check::combinations(&config, &mut reader);
+    }
+    reader.problems.sort_by_key(|problem| problem.line);
+    (config, reader.problems)
+}
+
+impl<'t> Reader<'t> {
+    fn fill(&mut self, text: &'t str, is_file: bool) {
+        let document = match DeTable::parse(text) {
+            Ok(document) => document.into_inner(),
+            Err(error) => {
+                let line = error.span().map(|span| line_at(text, span.start));
+                let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
+                self.problems.push(Problem { key: String::new(), line, message, hint: None });
+                return;
+            }
+        };
+        let line = |offset| is_file.then(|| line_at(text, offset));
+        for (table, value) in document {
+            let at = line(table.span().start);
+            let table = table.into_inner();
+            if !keys::tables().iter().any(|(name, _)| *name == table) {
+                self.unknown(&table, at);
+                continue;
+            }
+            match value.into_inner() {
+                DeValue::Table(entries) => self.table(&table, entries, line),
+                other => self.wrong(&table, at, "a table", &other),
+            }
+        }
+    }
+
+    fn table(&mut self, table: &str, entries: DeTable<'t>, line: impl Fn(usize) -> Option<usize>) {
+        for (name, value) in entries {
+            let at = line(name.span().start);
+            let path = format!("{table}.{}", name.get_ref());
+            match keys::reference().iter().find(|key| key.path == path) {
+                Some(key) => {
+                    let found = Found { value: value.into_inner(), line: at };
+                    let _default = self.values.insert(key.path, found);
+                }
+                None => self.unknown(&path, at),
+            }
+        }
+    }
+
+    fn unknown(&mut self, path: &str, line: Option<usize>) {
+        let message = if path.contains('.') { "unknown key" } else { "unknown table or key" };
+        let hint = nearest(path).map(|name| format!("did you mean `{name}`?"));
+        self.problems.push(Problem {
+            key: path.to_owned(),
+            line,
+            message: message.to_owned(),
+            hint,
+        });
+    }
+
+    fn wrong(&mut self, path: &str, line: Option<usize>, wanted: &str, found: &DeValue<'_>) {
+        let message = format!("must be {wanted}, not {}", shown(found));
+        self.problems.push(Problem { key: path.to_owned(), line, message, hint: None });
+    }
+
+    /// Adds a problem with the settings `path` and others together.
+    pub(super) fn contradiction(&mut self, path: &'static str, message: String, hint: &str) {
+        let line = self.values.get(path).and_then(|found| found.line);
+        let hint = Some(hint.to_owned());
+        self.problems.push(Problem { key: path.to_owned(), line, message, hint });
+    }
+
+    /// Whether the file sets this key.
+    fn is_set(&self, path: &str) -> bool {
+        self.values.get(path).is_some_and(|found| found.line.is_some())
+    }
+
+    /// The value of `path` by `convert`, or a problem and the fallback.
+    fn take<T>(
+        &mut self,
+        path: &str,
+        fallback: T,
+        convert: impl Fn(&Kind, &DeValue<'_>) -> Option<T>,
+    ) -> T {
+        let key = keys::reference().iter().find(|key| key.path == path);
+        let (Some(key), Some(found)) = (key, self.values.get(path).cloned()) else {
+            let message = "is not in the list of keys".to_owned();
+            self.problems.push(Problem { key: path.to_owned(), line: None, message, hint: None });
+            return fallback;
+        };
+        if let Some(value) = convert(&key.kind, &found.value) {
+            return value;
+        }
+        self.wrong(path, found.line, &wanted(&key.kind), &found.value);
+        fallback
+    }
+
+    fn number<T: TryFrom<u64> + Default>(&mut self, path: &str) -> T {
+        self.take(path, T::default(), |kind, value| {
+            let integer = value.as_integer()?;
+            let number = i64::from_str_radix(integer.as_str(), integer.radix()).ok()?;
+            let number = u64::try_from(number).ok()?;
+            let Kind::Number(min, max) = kind else { return None };
+            if number < *min || number > *max {
+                return None;
+            }
+            T::try_from(number).ok()
+        })
+    }
+
+    fn duration(&mut self, path: &str) -> Duration {
+        self.take(path, Duration::ZERO, |kind, value| {
+            let signed: jiff::SignedDuration = value.as_str()?.parse().ok()?;
+            let duration = Duration::try_from(signed).ok()?;
+            let Kind::Duration(min, max) = kind else { return None };
+            (*min <= duration && duration <= *max).then_some(duration)
+        })
+    }
+
+    fn path(&mut self, path: &str, resolve: impl Fn(&Path) -> PathBuf) -> PathBuf {
+        let text = self.take(path, String::from("."), |_, value| {
+            let text = value.as_str()?;
+            (!text.is_empty() && !text.contains('\0')).then(|| text.to_owned())
+        });
+        resolve(Path::new(&text))
+    }
+
+    fn name(&mut self, path: &str) -> String {
+        self.take(path, String::new(), |_, value| {
+            let text = value.as_str()?;
+            let fits = (1..=64).contains(&text.len())
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b));
+            fits.then(|| text.to_owned())
+        })
+    }
+
+    fn address(&mut self, path: &str) -> IpAddr {
+        self.take(path, IpAddr::V4(Ipv4Addr::LOCALHOST), |_, value| value.as_str()?.parse().ok())
+    }
+
+    fn choice<T: Copy>(&mut self, path: &str, fallback: T, words: &[(&str, T)]) -> T {
+        self.take(path, fallback, |_, value| {
+            let text = value.as_str()?;
+            words.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+        })
+    }
+
+    fn config(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Config {
+        let node = self.node(&resolve);
+        let inside = |reader: &mut Self, path, name| {
+            if reader.is_set(path) { reader.path(path, &resolve) } else { node.dir.join(name) }
+        };
+        let store = Store {
+            kind: self.choice("store.kind", StoreKind::Restic, &[("restic", StoreKind::Restic)]),
+            path: inside(self, "store.path", "store"),
+        };
+        Config {
+            engine: Engine {
+                kind: self.choice(
+                    "engine.kind",
+                    EngineKind::Embedded,
+                    &[("embedded", EngineKind::Embedded)],
+                ),
+                start_timeout: self.duration("engine.start_timeout"),
+                stop_timeout: self.duration("engine.stop_timeout"),
+            },
+            gateway: self.gateway(),
+            backup: Backup {
+                max_pause: self.duration("backup.max_pause"),
+                gate_timeout: self.duration("backup.gate_timeout"),
+                sample_points: self.number("backup.sample_points"),
+                golden_queries: self.number("backup.golden_queries"),
+            },
+            store,
+            retention: self.retention(),
+            log: self.log(),
+            node,
+        }
+    }
+
+    fn node(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Node {
+        let dir = self.path("node.dir", &resolve);
+        let inside = |reader: &mut Self, path, name| {
+            if reader.is_set(path) { reader.path(path, &resolve) } else { dir.join(name) }
+        };
+        let data = inside(self, "node.data", "data");
+        let state = inside(self, "node.state", "state");
+        Node { name: self.name("node.name"), dir, data, state }
+    }
+
+    fn gateway(&mut self) -> Gateway {
+        Gateway {
+            listen: self.address("gateway.listen"),
+            http_port: self.number("gateway.http_port"),
+            grpc_port: self.number("gateway.grpc_port"),
+            hold_budget: self.duration("gateway.hold_budget"),
+            drain_timeout: self.duration("gateway.drain_timeout"),
+            max_held: self.number("gateway.max_held"),
+            max_connections: self.number("gateway.max_connections"),
+        }
+    }
+
+    fn retention(&mut self) -> Retention {
+        Retention {
+            last: self.number("retention.last"),
+            hourly: self.number("retention.hourly"),
+            daily: self.number("retention.daily"),
+            weekly: self.number("retention.weekly"),
+            monthly: self.number("retention.monthly"),
+            min_verified: self.number("retention.min_verified"),
+        }
+    }
+
+    fn log(&mut self) -> Log {
+        let formats = [("text", LogFormat::Text), ("json", LogFormat::Json)];
+        let levels =
+            [LogLevel::Error, LogLevel::Warn, LogLevel::Info, LogLevel::Debug, LogLevel::Trace]
+                .map(|level| (level.as_str(), level));
+        Log {
+            format: self.choice("log.format", LogFormat::Text, &formats),
+            level: self.choice("log.level", LogLevel::Info, &levels),
+        }
+    }
+}
+
+fn line_at(text: &str, offset: usize) -> usize {
+    1 + text.bytes().take(offset).filter(|byte| *byte == b'\n').count()
+}
+
+/// What a value must be, with its article.
+fn wanted(kind: &Kind) -> String {
+    match kind {
+        Kind::Name => "a name of at most 64 letters, digits, `.`, `_` and `-`".to_owned(),
+        Kind::Path => "a path in quotes, not empty".to_owned(),
+        Kind::Address => "an IP address in quotes, like \"127.0.0.1\"".to_owned(),
+        Kind::Choice([word]) => format!("\"{word}\""),
+        Kind::Choice(words) => format!("one of {}", keys::quoted(words)),
+        Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::Duration(min, max) => format!(
+            "a duration in quotes, like \"4s\", from {} to {}",
+            keys::duration_text(*min),
+            keys::duration_text(*max)
+        ),
+    }
+}
+
+/// What was found instead, short enough for a line.
+fn shown(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) if text.chars().count() <= 60 => format!("{text:?}"),
+        DeValue::Integer(integer) => integer.to_string(),
+        DeValue::Float(float) => float.to_string(),
+        DeValue::Boolean(boolean) => boolean.to_string(),
+        DeValue::String(_) => "a longer string".to_owned(),
+        DeValue::Datetime(_) => "a date".to_owned(),
+        DeValue::Array(_) => "an array".to_owned(),
+        DeValue::Table(_) => "a table".to_owned(),
+    }
+}
+
+/// The right name that `path` most likely means, if one is near.
+fn nearest(path: &str) -> Option<&'static str> {
+    let keys = keys::reference();
+    let leaf = path.rsplit('.').next().unwrap_or(path);
+    if let Some(key) = keys.iter().find(|key| key.name() == leaf) {
+        return Some(key.path);
+    }
+    let tables = keys::tables().iter().map(|(name, _)| *name);
+    let names = tables.chain(keys.iter().map(|key| key.path));
+    let leaves = keys.iter().map(|key| (key.path, strsim::damerau_levenshtein(key.name(), leaf)));
+    names
+        .map(|name| (name, strsim::damerau_levenshtein(name, path)))
+        .chain(leaves)
+        .min_by_key(|(_, distance)| *distance)
+        .filter(|(_, distance)| *distance <= 1 + leaf.chars().count() / 3)
+        .map(|(name, _)| name)
+}
