@@ -1,0 +1,222 @@
+//! Everything that can go wrong between this library and a node, named for what the caller does
+//! next: mend the address, the key, the collection or the source, or wait.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tonic::{Code, Status};
+
+use crate::source::SourceError;
+
+/// What stopped an operation.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is not one that can be dialled.
+    #[error("`{url}` is not an address: {reason}")]
+    Address {
+        /// The address as given.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Nothing answers at the address.
+    #[error("no answer from `{url}`: {reason}")]
+    Unreachable {
+        /// The address that was dialled.
+        url: String,
+        /// The last thing the network said.
+        reason: String,
+    },
+    /// The key is missing, or is not one the node knows.
+    #[error("`{url}` does not accept the key: {message}")]
+    Unauthorized {
+        /// The address that was asked.
+        url: String,
+        /// What the node said.
+        message: String,
+    },
+    /// The key is known and may not do this.
+    #[error("the key may not {action}: {message}")]
+    Forbidden {
+        /// What was attempted.
+        action: String,
+        /// What the node said.
+        message: String,
+    },
+    /// The collection does not exist.
+    #[error("there is no collection `{collection}`")]
+    NotFound {
+        /// The collection that was asked for.
+        collection: String,
+    },
+    /// The collection exists and cannot hold this source.
+    #[error("collection `{collection}` does not fit: {difference}")]
+    Mismatch {
+        /// The collection.
+        collection: String,
+        /// How it differs from what the source needs.
+        difference: String,
+    },
+    /// The node refused one record for good; nothing is gained by sending it again.
+    #[error("{place}: refused by the node: {message}")]
+    Refused {
+        /// Where the record came from: file and row.
+        place: String,
+        /// What the node said.
+        message: String,
+    },
+    /// The node refused a request for good.
+    #[error("the node refused to {action}: {message}")]
+    Invalid {
+        /// What was attempted.
+        action: String,
+        /// What the node said.
+        message: String,
+    },
+    /// The node kept saying "later" for as long as the caller was willing to wait.
+    #[error("gave up trying to {action} after {waited:.0?}: {message}")]
+    GaveUp {
+        /// What was attempted.
+        action: String,
+        /// How long it was attempted.
+        waited: Duration,
+        /// What the node said last.
+        message: String,
+    },
+    /// The node does not offer what is needed.
+    #[error("the node cannot {action}: {message}")]
+    Unsupported {
+        /// What was attempted.
+        action: String,
+        /// What the node said.
+        message: String,
+    },
+    /// The filter is not one Qdrant understands.
+    #[error("filter: at `{at}`: {reason}")]
+    Filter {
+        /// The place in the filter.
+        at: String,
+        /// What is wrong there.
+        reason: String,
+    },
+    /// The source cannot be read, or a row of it cannot be used.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// A file of our own (dead letters, former settings, spilled ids) cannot be used.
+    #[error("cannot {action} `{path}`")]
+    File {
+        /// What was attempted.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A part of this library ended early; a bug.
+    #[error("internal error: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// A stable word for scripts.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Address { .. } => "address",
+            Self::Unreachable { .. } => "unreachable",
+            Self::Unauthorized { .. } => "unauthorized",
+            Self::Forbidden { .. } => "forbidden",
+            Self::NotFound { .. } => "not_found",
+            Self::Mismatch { .. } => "mismatch",
+            Self::Refused { .. } => "refused",
+            Self::Invalid { .. } => "invalid",
+            Self::GaveUp { .. } => "gave_up",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Filter { .. } => "filter",
+            Self::Source(source) => source.code(),
+            Self::File { .. } => "file",
+            Self::Internal(_) => "internal",
+        }
+    }
+
+    /// What to do next, if there is anything to do.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Address { .. } => "write it as `http://127.0.0.1:6334`",
+            Self::Unreachable { .. } => {
+                "is the node running? `qmoor status` tells; the gRPC port is 6334 unless changed"
+            }
+            Self::Unauthorized { .. } => "`qmoor keys list` shows which keys are valid",
+            Self::Forbidden { .. } => {
+                "writing needs the index key; creating or changing a collection the admin key"
+            }
+            Self::NotFound { .. } => "index something into it first, or check its name",
+            Self::Mismatch { .. } => "use another collection, or delete this one and index again",
+            Self::Refused { .. } => {
+                "mend the row, or give a dead-letter file to set such rows aside and go on"
+            }
+            Self::GaveUp { .. } => "run it again later: what was written is kept",
+            Self::Unsupported { .. } => "the node needs Qdrant 1.15.3 or newer, or `qmoor engine`",
+            Self::Source(source) => return source.hint(),
+            Self::File { .. } => "check that the folder exists, is writable, and is not full",
+            Self::Invalid { .. } | Self::Filter { .. } | Self::Internal(_) => return None,
+        };
+        Some(hint.to_owned())
+    }
+}
+
+/// Whether a failed call is worth another attempt. Every call this library makes can be repeated
+/// without harm, so an ambiguous failure is one of these too.
+pub(crate) fn is_passing(status: &Status) -> bool {
+    match status.code() {
+        Code::Unavailable
+        | Code::Aborted
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Unknown
+        | Code::Internal => !is_too_large(status),
+        Code::Ok
+        | Code::InvalidArgument
+        | Code::NotFound
+        | Code::AlreadyExists
+        | Code::PermissionDenied
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::Unimplemented
+        | Code::DataLoss
+        | Code::Unauthenticated => false,
+    }
+}
+
+/// A message over a size limit has the code of a rate limit and will never pass.
+fn is_too_large(status: &Status) -> bool {
+    status.code() == Code::ResourceExhausted
+        && status.message().contains("message length too large")
+}
+
+/// Names a status that will not pass. `action` completes "the key may not …".
+pub(crate) fn from_status(status: &Status, url: &str, collection: &str, action: &str) -> Error {
+    let message = status.message().to_owned();
+    let action = action.to_owned();
+    match status.code() {
+        Code::Unauthenticated => Error::Unauthorized { url: url.to_owned(), message },
+        Code::PermissionDenied => Error::Forbidden { action, message },
+        Code::NotFound => Error::NotFound { collection: collection.to_owned() },
+        Code::Unimplemented => Error::Unsupported { action, message },
+        Code::Unavailable => Error::Unreachable { url: url.to_owned(), reason: message },
+        Code::Ok
+        | Code::Aborted
+        | Code::Cancelled
+        | Code::DeadlineExceeded
+        | Code::ResourceExhausted
+        | Code::Unknown
+        | Code::Internal
+        | Code::InvalidArgument
+        | Code::AlreadyExists
+        | Code::FailedPrecondition
+        | Code::OutOfRange
+        | Code::DataLoss => Error::Invalid { action, message },
+    }
+}

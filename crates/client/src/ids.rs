@@ -1,0 +1,120 @@
+//! Point ids made from what a chunk is, so that indexing again meets the same points.
+//!
+//! Qdrant takes only integers and UUIDs; the readable name stays in the payload.
+
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+/// The namespace used unless another is given.
+pub const DEFAULT_NAMESPACE: Uuid = Uuid::from_u128(0x3d0c_7a52_91ee_8b46_a7d1_5e60_c2f8_4b19);
+
+/// The namespace of `langchain_core.indexing`.
+const LANGCHAIN: Uuid = Uuid::from_u128(1984);
+
+/// The namespace of Haystack's Qdrant document store.
+const HAYSTACK: Uuid = Uuid::from_u128(0x3896_d314_1e95_4a3a_b45a_945f_9f0b_541d);
+
+/// The id of chunk number `chunk` of document `doc`: a UUID version 8 (RFC 9562) from the SHA-256
+/// of namespace, length of `doc`, `doc`, and chunk number. The length keeps `("a", 11)` and
+/// `("a1", 1)` apart.
+#[must_use]
+pub fn point_id(namespace: &Uuid, doc: &str, chunk: u64) -> Uuid {
+    let mut hash = Sha256::new();
+    hash.update(namespace.as_bytes());
+    hash.update(u64::try_from(doc.len()).unwrap_or(u64::MAX).to_be_bytes());
+    hash.update(doc.as_bytes());
+    hash.update(chunk.to_be_bytes());
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(hash.finalize()) {
+        *to = from;
+    }
+    Uuid::new_v8(bytes)
+}
+
+/// The id LangChain's `index()` gives a document under its default key encoder (`sha1`).
+///
+/// `metadata_json` is the metadata as Python's `json.dumps(metadata, sort_keys=True)` writes it;
+/// `{}` if there is none.
+#[must_use]
+pub fn langchain(page_content: &str, metadata_json: &str) -> Uuid {
+    let one = |text: &str| version_5(&LANGCHAIN, &hex(&sha1(text.as_bytes())));
+    one(&format!("{}{}", one(page_content), one(metadata_json)))
+}
+
+/// The id Haystack's Qdrant document store gives the document with this id.
+#[must_use]
+pub fn haystack(document_id: &str) -> Uuid {
+    version_5(&HAYSTACK, document_id)
+}
+
+/// A name-based UUID version 5: SHA-1 of namespace and name.
+fn version_5(namespace: &Uuid, name: &str) -> Uuid {
+    let mut message = namespace.as_bytes().to_vec();
+    message.extend_from_slice(name.as_bytes());
+    let mut bytes = [0; 16];
+    for (to, from) in bytes.iter_mut().zip(sha1(&message)) {
+        *to = from;
+    }
+    uuid::Builder::from_sha1_bytes(bytes).into_uuid()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _written = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// SHA-1 (RFC 3174), only to reproduce ids that others made with it; it protects nothing here.
+fn sha1(message: &[u8]) -> [u8; 20] {
+    let mut padded = message.to_vec();
+    padded.push(0x80);
+    while padded.len() % 64 != 56 {
+        padded.push(0);
+    }
+    let bits = u64::try_from(message.len()).unwrap_or(u64::MAX).wrapping_mul(8);
+    padded.extend_from_slice(&bits.to_be_bytes());
+
+    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    let (blocks, _) = padded.as_chunks::<64>();
+    for block in blocks {
+        sha1_block(&mut state, block);
+    }
+    let mut digest = [0; 20];
+    for (to, from) in digest.iter_mut().zip(state.iter().flat_map(|word| word.to_be_bytes())) {
+        *to = from;
+    }
+    digest
+}
+
+fn sha1_block(state: &mut [u32; 5], block: &[u8; 64]) {
+    let (words, _) = block.as_chunks::<4>();
+    let mut schedule: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
+    // Each word from the 17th on is made of those 3, 8, 14 and 16 before it.
+    while let [.., w16, _, w14, _, _, _, _, _, w8, _, _, _, _, w3, _, _] = schedule[..]
+        && schedule.len() < 80
+    {
+        schedule.push((w3 ^ w8 ^ w14 ^ w16).rotate_left(1));
+    }
+    let [mut a, mut b, mut c, mut d, mut e] = *state;
+    for (round, word) in schedule.iter().enumerate() {
+        let (mix, constant) = match round {
+            0..20 => ((b & c) | (!b & d), 0x5a82_7999),
+            20..40 => (b ^ c ^ d, 0x6ed9_eba1),
+            40..60 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
+            _ => (b ^ c ^ d, 0xca62_c1d6_u32),
+        };
+        let next = a
+            .rotate_left(5)
+            .wrapping_add(mix)
+            .wrapping_add(e)
+            .wrapping_add(constant)
+            .wrapping_add(*word);
+        (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
+    }
+    for (sum, part) in state.iter_mut().zip([a, b, c, d, e]) {
+        *sum = sum.wrapping_add(part);
+    }
+}

@@ -1,0 +1,1 @@
+//! Sets of ids larger than memory.
