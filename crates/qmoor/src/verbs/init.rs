@@ -13,7 +13,11 @@ pub(crate) fn run(args: &Init, out: Output) -> Result<(), CliError> {
     let path = &args.path;
     let mut options = fs_err::OpenOptions::new();
     options.write(true);
-    if args.force { options.create(true).truncate(true) } else { options.create_new(true) };
+    if args.force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
     let write = || -> std::io::Result<()> {
         let mut file = options.open(path)?;
         file.write_all(qmoor_plan::config::template().as_bytes())?;
