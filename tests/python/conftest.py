@@ -22,6 +22,14 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves out, with `--local`, what the in-memory mode cannot do."""
+    if config.getoption("--local"):
+        left_out = [item for item in items if item.get_closest_marker("remote")]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+
+
 @dataclass(frozen=True)
 class Door:
     """One way in: which server, over which protocol."""

@@ -11,11 +11,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 import server
 from conftest import KEY, READ_ONLY_KEY, fresh_name
 
-
-@pytest.fixture(autouse=True)
-def remote_only(request):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode has no keys")
+pytestmark = pytest.mark.remote
 
 
 @pytest.fixture

@@ -5,15 +5,6 @@ from qdrant_client import models
 
 from conftest import fresh_name
 
-REMOTE_ONLY = "the in-memory mode keeps no such settings"
-
-
-@pytest.fixture
-def remote(request):
-    if request.config.getoption("--local"):
-        pytest.skip(REMOTE_ONLY)
-
-
 def plain(size=4, distance=models.Distance.DOT, **settings):
     return models.VectorParams(size=size, distance=distance, **settings)
 
@@ -81,7 +72,8 @@ def test_a_collection_may_have_only_sparse_vectors(client, name):
     assert client.count(name).count == 1
 
 
-def test_index_optimizer_and_quantization_settings_are_kept(remote, client, name):
+@pytest.mark.remote
+def test_index_optimizer_and_quantization_settings_are_kept(client, name):
     client.create_collection(
         name,
         vectors_config=plain(16, models.Distance.COSINE),
@@ -122,7 +114,8 @@ def test_a_quantized_collection_takes_points_and_answers(client, name, quantizat
     assert [hit.id for hit in found] == [8, 7, 6]
 
 
-def test_settings_can_be_changed(remote, client, name):
+@pytest.mark.remote
+def test_settings_can_be_changed(client, name):
     client.create_collection(name, vectors_config=plain())
     assert client.update_collection(
         name,
@@ -135,7 +128,8 @@ def test_settings_can_be_changed(remote, client, name):
     assert config.hnsw_config.m == 16, "what was not named stays"
 
 
-def test_quantization_can_be_added_and_taken_away(remote, client, name):
+@pytest.mark.remote
+def test_quantization_can_be_added_and_taken_away(client, name):
     client.create_collection(name, vectors_config=plain())
     scalar = models.ScalarQuantization(scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8))
     client.update_collection(name, quantization_config=scalar)
@@ -144,7 +138,8 @@ def test_quantization_can_be_added_and_taken_away(remote, client, name):
     assert client.get_collection(name).config.quantization_config is None
 
 
-def test_the_info_counts_points_and_says_green(remote, client, name):
+@pytest.mark.remote
+def test_the_info_counts_points_and_says_green(client, name):
     client.create_collection(name, vectors_config=plain())
     client.upsert(name, [models.PointStruct(id=i, vector=[1, 2, 3, i]) for i in range(10)])
     info = client.get_collection(name)
@@ -217,7 +212,8 @@ def test_an_alias_can_be_renamed(client, name):
 
 
 @pytest.mark.parametrize("schema", [s for s in models.PayloadSchemaType], ids=str)
-def test_each_kind_of_payload_index_is_made_shown_and_dropped(remote, client, name, schema):
+@pytest.mark.remote
+def test_each_kind_of_payload_index_is_made_shown_and_dropped(client, name, schema):
     client.create_collection(name, vectors_config=plain())
     made = client.create_payload_index(name, "field", schema, wait=True)
     assert made.status == models.UpdateStatus.COMPLETED
@@ -237,7 +233,8 @@ def test_each_kind_of_payload_index_is_made_shown_and_dropped(remote, client, na
     ],
     ids=lambda params: str(params.type),
 )
-def test_payload_index_parameters_are_kept(remote, client, name, params):
+@pytest.mark.remote
+def test_payload_index_parameters_are_kept(client, name, params):
     client.create_collection(name, vectors_config=plain())
     client.create_payload_index(name, "field", params, wait=True)
     shown = client.get_collection(name).payload_schema["field"].params
@@ -245,7 +242,8 @@ def test_payload_index_parameters_are_kept(remote, client, name, params):
     assert {key: getattr(shown, key) for key in wanted} == wanted
 
 
-def test_an_index_made_after_the_points_counts_them(remote, client, name):
+@pytest.mark.remote
+def test_an_index_made_after_the_points_counts_them(client, name):
     client.create_collection(name, vectors_config=plain())
     client.upsert(
         name, [models.PointStruct(id=i, vector=[1, 2, 3, 4], payload={"city": "Oslo"} if i % 2 else {}) for i in range(10)]

@@ -16,11 +16,7 @@ TEXTS = {
     6: "anchor",
 }
 
-
-@pytest.fixture(autouse=True)
-def remote_only(request):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode needs a model for this")
+pytestmark = pytest.mark.remote
 
 
 def document(text):

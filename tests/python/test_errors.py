@@ -10,11 +10,7 @@ import conftest
 
 BAD, MISSING, EXISTS = (400, grpc.StatusCode.INVALID_ARGUMENT), (404, grpc.StatusCode.NOT_FOUND), (409, grpc.StatusCode.ALREADY_EXISTS)
 
-
-@pytest.fixture(autouse=True)
-def remote_only(request):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode has no status codes")
+pytestmark = pytest.mark.remote
 
 
 @pytest.fixture

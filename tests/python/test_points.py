@@ -53,9 +53,8 @@ def test_a_batch_of_columns_is_stored_and_read_back(client, made):
     [0, 1, 2**63, 2**64 - 1, UUID, UUID.replace("-", ""), UUID.upper(), f"urn:uuid:{UUID}"],
     ids=str,
 )
-def test_every_form_of_id_is_taken(request, client, made, given):
-    if request.config.getoption("--local") and given != UUID and not isinstance(given, int):
-        pytest.skip("the in-memory mode keeps the text of a UUID as it was given")
+@pytest.mark.remote
+def test_every_form_of_id_is_taken(client, made, given):
     client.upsert(made, [models.PointStruct(id=given, vector=[1, 2, 3])])
     (point,) = client.retrieve(made, [given])
     assert point.id == (given if isinstance(given, int) else UUID)
@@ -82,18 +81,16 @@ def test_writing_again_replaces_the_whole_point(client, made):
     assert client.count(made).count == 1
 
 
-def test_a_write_that_is_not_waited_for_is_acknowledged(request, client, made):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode always completes")
+@pytest.mark.remote
+def test_a_write_that_is_not_waited_for_is_acknowledged(client, made):
     result = client.upsert(made, [models.PointStruct(id=1, vector=[1, 2, 3])], wait=False)
     assert result.status == models.UpdateStatus.ACKNOWLEDGED
     client.upsert(made, [models.PointStruct(id=2, vector=[1, 2, 3])], wait=True)
     assert client.count(made).count == 2
 
 
-def test_operation_numbers_rise(request, client, made):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode does not number its operations")
+@pytest.mark.remote
+def test_operation_numbers_rise(client, made):
     numbers = [client.upsert(made, [models.PointStruct(id=i, vector=[1, 2, 3])]).operation_id for i in range(5)]
     assert numbers == sorted(set(numbers))
 

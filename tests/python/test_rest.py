@@ -5,11 +5,7 @@ import pytest
 
 import conftest
 
-
-@pytest.fixture(autouse=True)
-def remote_only(request):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode speaks no JSON")
+pytestmark = pytest.mark.remote
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,7 @@ import samples
 import server
 from agree import assert_same_records
 
-
-@pytest.fixture(autouse=True)
-def remote_only(request):
-    if request.config.getoption("--local"):
-        pytest.skip("the in-memory mode is no process")
+pytestmark = pytest.mark.remote
 
 
 @contextlib.contextmanager
