@@ -332,7 +332,12 @@ mod tests {
         for verb in root.get_subcommands() {
             assert!(verb.get_about().is_some(), "`{}` has no text", verb.get_name());
             for arg in verb.get_arguments() {
-                assert!(arg.get_help().is_some(), "`{} {}` has no text", verb.get_name(), arg.get_id());
+                assert!(
+                    arg.get_help().is_some(),
+                    "`{} {}` has no text",
+                    verb.get_name(),
+                    arg.get_id()
+                );
             }
         }
     }

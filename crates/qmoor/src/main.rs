@@ -3,6 +3,7 @@
 
 mod cli;
 mod error;
+mod node;
 mod output;
 mod verbs;
 
@@ -40,9 +41,14 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
             .build()
             .map_err(|error| CliError::failed(format!("cannot start the async runtime: {error}")))
     };
+    let global = cli.global;
     match cli.verb {
         Verb::Init(args) => verbs::init::run(&args, out),
         Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
+        Verb::Index(args) => runtime()?.block_on(verbs::index::run(&global, args, out)),
+        Verb::Search(args) => runtime()?.block_on(verbs::search::run(&global, args, out)),
+        Verb::Keys(args) => runtime()?.block_on(verbs::keys::run(&global, args, out)),
+        Verb::Render(args) => verbs::render::run(&global, &args, out),
         Verb::Completions(args) => verbs::completions::run(&args),
         _ => Err(CliError::failed("not built yet")),
     }

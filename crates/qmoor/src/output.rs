@@ -30,8 +30,9 @@ impl Output {
     /// The result of the verb: `value` as JSON, or `text` for people.
     pub(crate) fn result(self, value: &impl Serialize, text: impl Display) -> Result<(), CliError> {
         if self.json {
-            let line = serde_json::to_string(value)
-                .map_err(|error| CliError::failed(format!("cannot write the result as JSON: {error}")))?;
+            let line = serde_json::to_string(value).map_err(|error| {
+                CliError::failed(format!("cannot write the result as JSON: {error}"))
+            })?;
             self.line(line)
         } else {
             self.line(text)
@@ -43,7 +44,9 @@ impl Output {
         let mut out = io::stdout().lock();
         match writeln!(out, "{text}").and_then(|()| out.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-            other => other.map_err(|error| CliError::failed(format!("cannot write to stdout: {error}"))),
+            other => {
+                other.map_err(|error| CliError::failed(format!("cannot write to stdout: {error}")))
+            }
         }
     }
 
@@ -131,7 +134,10 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        let text = table(&["ID", "AGE"], &[vec!["long-id".into(), "2 m".into()], vec!["b".into(), "1 h".into()]]);
+        let text = table(
+            &["ID", "AGE"],
+            &[vec!["long-id".into(), "2 m".into()], vec!["b".into(), "1 h".into()]],
+        );
         assert_eq!(text, "ID       AGE\nlong-id  2 m\nb        1 h");
     }
 

@@ -2,4 +2,21 @@
 
 pub(crate) mod completions;
 pub(crate) mod engine;
+pub(crate) mod index;
 pub(crate) mod init;
+pub(crate) mod keys;
+pub(crate) mod render;
+pub(crate) mod search;
+
+use jiff::Timestamp;
+
+/// How long ago, in its largest unit: "3 m", "2 h", "5 d".
+pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
+    let seconds = now.duration_since(then).as_secs().max(0);
+    match seconds {
+        0..60 => format!("{seconds} s"),
+        60..3600 => format!("{} m", seconds / 60),
+        3600..86400 => format!("{} h", seconds / 3600),
+        _ => format!("{} d", seconds / 86400),
+    }
+}
