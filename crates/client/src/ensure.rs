@@ -106,10 +106,11 @@ pub(crate) async fn info(
 ) -> Result<Option<CollectionInfo>, Error> {
     let action = "read the collection's settings";
     let answer = patience
-        .call(action, async || {
+        .call(action, || {
+            let mut client = connection.collections();
             let message =
                 GetCollectionInfoRequest { collection_name: connection.collection.clone() };
-            connection.collections().get(request(message)).await
+            async move { client.get(request(message)).await }
         })
         .await;
     match answer {
@@ -122,9 +123,10 @@ pub(crate) async fn info(
 async fn create(connection: &Connection, spec: Spec, patience: &Patience) -> Result<bool, Error> {
     let action = "create the collection";
     let answer = patience
-        .call(action, async || {
+        .call(action, || {
+            let mut client = connection.collections();
             let message = creation(&connection.collection, spec);
-            connection.collections().create(request(message)).await
+            async move { client.create(request(message)).await }
         })
         .await;
     match answer {
@@ -216,7 +218,8 @@ async fn index_payload(
             continue;
         }
         let answer = patience
-            .call(action, async || {
+            .call(action, || {
+                let mut client = connection.points();
                 let message = CreateFieldIndexCollection {
                     collection_name: connection.collection.clone(),
                     wait: Some(true),
@@ -224,7 +227,7 @@ async fn index_payload(
                     field_type: Some(kind.into()),
                     ..CreateFieldIndexCollection::default()
                 };
-                connection.points().create_field_index(request(message)).await
+                async move { client.create_field_index(request(message)).await }
             })
             .await;
         match answer {

@@ -17,6 +17,7 @@ pub mod filter;
 pub mod error;
 pub mod target;
 
+mod arrow;
 mod json;
 mod retry;
 mod spill;

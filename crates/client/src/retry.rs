@@ -99,10 +99,10 @@ impl Patience {
     }
 
     /// Calls until there is a final answer or patience ends.
-    pub(crate) async fn call<T>(
+    pub(crate) async fn call<T, F: Future<Output = Result<T, Status>>>(
         &self,
         action: &str,
-        call: impl AsyncFn() -> Result<T, Status>,
+        call: impl Fn() -> F,
     ) -> Result<T, Failure> {
         let begun = Instant::now();
         let mut ceiling = FIRST_DELAY;

@@ -87,12 +87,11 @@ pub(crate) struct Connection {
 impl Connection {
     /// Dials the target once.
     pub(crate) async fn open(target: &Target) -> Result<Self, Error> {
-        let key = target.key.as_ref().map(|key| header(key)).transpose().map_err(|()| {
-            Error::Unauthorized {
+        let key =
+            target.key.as_ref().map(header).transpose().map_err(|()| Error::Unauthorized {
                 url: target.grpc_url.clone(),
                 message: "the key holds characters that no key has".to_owned(),
-            }
-        })?;
+            })?;
         let channel = endpoint(&target.grpc_url)?.connect().await.map_err(|error| {
             Error::Unreachable { url: target.grpc_url.clone(), reason: innermost(&error) }
         })?;

@@ -75,6 +75,18 @@ pub enum SourceError {
         /// The chunk.
         chunk: u64,
     },
+    /// No column of the table holds text or vectors.
+    #[error("`{path}` has neither a column `{text}` nor `{vector}`; it has {found}")]
+    NoColumn {
+        /// The file.
+        path: PathBuf,
+        /// The text column looked for.
+        text: String,
+        /// The vector column looked for.
+        vector: String,
+        /// The columns there are.
+        found: String,
+    },
     /// The options contradict each other.
     #[error("{0}")]
     Options(String),
@@ -127,6 +139,9 @@ pub enum RowFault {
     /// Some rows have a vector and some have not.
     #[error("there is no vector, and the first row has one")]
     NoVector,
+    /// Text where the first row had none.
+    #[error("there is text, and the first row has none")]
+    UnexpectedText,
     /// A vector where the first row had none.
     #[error("there is a vector, and the first row has none")]
     UnexpectedVector,
@@ -146,6 +161,7 @@ impl SourceError {
             Self::Damaged { .. } => "source_damaged",
             Self::Row { .. } => "source_row",
             Self::Duplicate { .. } => "source_duplicate",
+            Self::NoColumn { .. } => "source_no_column",
             Self::Options(_) => "source_options",
         }
     }
@@ -165,6 +181,7 @@ impl SourceError {
             Self::Damaged { .. } => "make it again from where it came from",
             Self::Row { fault, .. } => return Some(fault.hint().to_owned()),
             Self::Duplicate { .. } => "give each row its own `id`, or its own `doc` and `chunk`",
+            Self::NoColumn { .. } => "say which columns hold the text or the vector",
             Self::Options(_) => return None,
         };
         Some(hint.to_owned())
@@ -182,6 +199,7 @@ impl RowFault {
             Self::Ragged { .. } => "all vectors of a collection have one length",
             Self::NotFinite { .. } => "make the vectors again; NaN cannot be searched",
             Self::NoVector | Self::UnexpectedVector => "give all rows a vector, or none",
+            Self::UnexpectedText => "give the first row its text too",
         }
     }
 }

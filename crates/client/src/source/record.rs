@@ -37,3 +37,24 @@ pub struct Record {
     /// Where it stood.
     pub place: Place,
 }
+
+/// What a reader comes across.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Item {
+    /// A chunk.
+    Record(Record),
+    /// A document in which there is nothing (any more).
+    EmptyDocument {
+        /// Its name.
+        doc: String,
+    },
+    /// A file that cannot be used, which does not end the run.
+    Rejected {
+        /// The file.
+        place: Place,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file that is not meant for us.
+    Skipped,
+}
