@@ -1,0 +1,107 @@
+//! The node as all its parts see it: what they share, and what it can say of itself.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use qmoor_plan::config::Config;
+
+use super::wire::{EngineStatus, Status};
+use crate::engine::{EngineError, EngineProcess};
+use crate::gate::{Gate, GateLimits};
+use crate::keys::Keyring;
+
+/// One agent: shared by the gateway, the control socket and the supervision.
+#[derive(Debug)]
+pub struct Agent {
+    /// What was configured.
+    pub config: Config,
+    /// The binary that has the `engine` command.
+    pub program: PathBuf,
+    /// The engine, running or not.
+    pub engine: EngineProcess,
+    /// Where requests wait around a backup.
+    pub gate: Gate,
+    /// Who may come in.
+    pub keys: Keyring,
+    /// When this agent started.
+    pub started: Timestamp,
+    facts: Mutex<Facts>,
+}
+
+/// What changes while a node runs.
+#[derive(Debug, Default, Clone)]
+struct Facts {
+    http: Option<SocketAddr>,
+    grpc: Option<SocketAddr>,
+    engine_trouble: Option<String>,
+}
+
+impl Agent {
+    /// A node whose engine is not running yet.
+    #[must_use]
+    pub fn new(config: Config, program: PathBuf, engine: EngineProcess, keys: Keyring) -> Arc<Self> {
+        let limits = GateLimits {
+            hold_budget: config.gateway.hold_budget,
+            max_held: config.gateway.max_held,
+        };
+        Arc::new(Self {
+            config,
+            program,
+            engine,
+            gate: Gate::new(limits),
+            keys,
+            started: Timestamp::now(),
+            facts: Mutex::default(),
+        })
+    }
+
+    /// Remembers where the gateway really listens.
+    pub fn listens(&self, http: SocketAddr, grpc: SocketAddr) {
+        let mut facts = self.facts.lock();
+        facts.http = Some(http);
+        facts.grpc = Some(grpc);
+    }
+
+    /// Says and remembers why the engine is not running; the same trouble is said once.
+    pub fn engine_in_trouble(&self, error: &EngineError) {
+        let why = error.to_string();
+        let mut facts = self.facts.lock();
+        if facts.engine_trouble.as_ref() != Some(&why) {
+            tracing::error!(%error, "the engine does not run");
+            facts.engine_trouble = Some(why);
+        }
+    }
+
+    /// Forgets the trouble: the engine is up.
+    pub fn engine_is_up(&self) {
+        self.facts.lock().engine_trouble = None;
+    }
+
+    /// The node at this moment.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let facts = self.facts.lock().clone();
+        let up = self.engine.endpoint().is_some();
+        let (starts, since) = self.engine.starts();
+        Status {
+            name: self.config.node.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            started: self.started,
+            http: facts.http,
+            grpc: facts.grpc,
+            data: self.config.node.data.clone(),
+            engine: EngineStatus {
+                up,
+                pid: self.engine.pid(),
+                since: since.filter(|_| up),
+                starts,
+                trouble: facts.engine_trouble.filter(|_| !up),
+            },
+            gate: self.gate.status(),
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Asks a running agent on this host, over its control socket.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::{Method, Request, Response};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use qmoor_plan::access::Role;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tokio::net::UnixStream;
+
+use super::socket::FILE;
+use super::wire::{Failure, FreshKey, IdRequest, RoleRequest, Status};
+use crate::keys::KeyInfo;
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a plain question may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a job may say nothing.
+const SILENCE_MAX: Duration = Duration::from_secs(3600);
+/// The longest answer, or line of one, in bytes.
+const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Why an agent did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum ClientError {
+    #[error("no agent runs here (nothing answers at `{}`)", path.display())]
+    NotRunning { path: PathBuf },
+    #[error("the control socket `{}` cannot be opened", path.display())]
+    Connect { path: PathBuf, source: std::io::Error },
+    #[error("{}", .0.message)]
+    Refused(Failure),
+    #[error("the agent's answer broke off: {reason}")]
+    Broken { reason: String },
+}
+
+impl ClientError {
+    /// The next command, if there is one.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotRunning { .. } => Some("`qmoor serve` starts the node".to_owned()),
+            Self::Refused(failure) => failure.hint.clone(),
+            Self::Connect { .. } | Self::Broken { .. } => None,
+        }
+    }
+}
+
+/// The way to the agent of one node.
+#[derive(Debug, Clone)]
+pub struct Client {
+    path: PathBuf,
+}
+
+impl Client {
+    /// The agent that has this state directory. Nothing is opened yet.
+    #[must_use]
+    pub fn new(state: &Path) -> Self {
+        Self { path: state.join(FILE) }
+    }
+
+    /// The node at this moment.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        self.ask(Method::GET, "/status", &Value::Null).await
+    }
+
+    /// All valid keys, without the keys themselves.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn keys(&self) -> Result<Vec<KeyInfo>, ClientError> {
+        self.ask(Method::GET, "/keys", &Value::Null).await
+    }
+
+    /// Another key for a role; the newest so far stays valid.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn rotate_key(&self, role: Role) -> Result<FreshKey, ClientError> {
+        self.ask(Method::POST, "/keys/rotate", &RoleRequest { role }).await
+    }
+
+    /// Ends a key.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn revoke_key(&self, id: &str) -> Result<KeyInfo, ClientError> {
+        self.ask(Method::POST, "/keys/revoke", &IdRequest { id: id.to_owned() }).await
+    }
+
+    /// A key that is valid for an hour and as long as the agent runs, and is kept nowhere: for commands on
+    /// this host.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn session_key(&self, role: Role) -> Result<FreshKey, ClientError> {
+        self.ask(Method::POST, "/keys/session", &RoleRequest { role }).await
+    }
+
+    /// One question, one answer.
+    ///
+    /// # Errors
+    /// When no agent runs, it refuses, or its answer does not arrive.
+    pub async fn ask<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: &(impl serde::Serialize + Sync),
+    ) -> Result<T, ClientError> {
+        let asked = async {
+            let response = self.send(method, path, body).await?;
+            let ok = response.status().is_success();
+            let bytes = Limited::new(response.into_body(), ANSWER_BYTES_MAX)
+                .collect()
+                .await
+                .map_err(|error| broken(&*error))?
+                .to_bytes();
+            if ok { decode(&bytes) } else { Err(refusal(&bytes)) }
+        };
+        let timed = tokio::time::timeout(ANSWER_TIMEOUT, asked).await;
+        timed.map_err(|_| ClientError::Broken {
+            reason: format!("no answer within {ANSWER_TIMEOUT:?}"),
+        })?
+    }
+
+    /// Asks for a job, passes its events on as they come, and returns its result.
+    ///
+    /// # Errors
+    /// As [`Client::ask`]. The job itself goes on when this is cancelled.
+    pub async fn job<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl serde::Serialize + Sync),
+        mut on_event: impl FnMut(Value) + Send,
+    ) -> Result<T, ClientError> {
+        let response = self.send(Method::POST, path, body).await?;
+        if !response.status().is_success() {
+            let bytes = response.into_body().collect().await.map_err(|error| broken(&error))?;
+            return Err(refusal(&bytes.to_bytes()));
+        }
+        let mut lines = Lines { body: response.into_body(), rest: BytesMut::new() };
+        while let Some(line) = lines.next().await? {
+            match decode::<Line>(&line)? {
+                Line::Event(event) => on_event(event),
+                Line::Done(value) => {
+                    return serde_json::from_value(value).map_err(|error| broken(&error));
+                }
+                Line::Error(failure) => return Err(ClientError::Refused(failure)),
+            }
+        }
+        Err(ClientError::Broken { reason: "the agent ended before the job did".to_owned() })
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: &(impl serde::Serialize + Sync),
+    ) -> Result<Response<Incoming>, ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| broken(&error))?;
+        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.path));
+        let stream = match connecting.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error))
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+                ) =>
+            {
+                return Err(ClientError::NotRunning { path: self.path.clone() });
+            }
+            Ok(Err(source)) => {
+                return Err(ClientError::Connect { path: self.path.clone(), source });
+            }
+            Err(_) => {
+                let source = std::io::ErrorKind::TimedOut.into();
+                return Err(ClientError::Connect { path: self.path.clone(), source });
+            }
+        };
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake(TokioIo::new(stream))
+                .await
+                .map_err(|error| broken(&error))?;
+        // Ends with the response's body.
+        tokio::spawn(connection);
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(http::header::HOST, "agent")
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|error| broken(&error))?;
+        sender.send_request(request).await.map_err(|error| broken(&error))
+    }
+}
+
+/// One line of a job's answer.
+#[derive(Debug, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Line {
+    /// Something happened.
+    Event(Value),
+    /// It is done; this is its result.
+    Done(Value),
+    /// It failed.
+    Error(Failure),
+}
+
+/// A body, line by line.
+struct Lines {
+    body: Incoming,
+    rest: BytesMut,
+}
+
+impl Lines {
+    async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        loop {
+            if let Some(end) = self.rest.iter().position(|byte| *byte == b'\n') {
+                let line = self.rest.split_to(end).freeze();
+                self.rest.advance(1);
+                return Ok(Some(line));
+            }
+            if self.rest.len() > ANSWER_BYTES_MAX {
+                return Err(ClientError::Broken { reason: "a line is too long".to_owned() });
+            }
+            let frame = tokio::time::timeout(SILENCE_MAX, self.body.frame()).await;
+            match frame {
+                Ok(Some(Ok(frame))) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.rest.extend_from_slice(&data);
+                    }
+                }
+                Ok(Some(Err(error))) => return Err(broken(&error)),
+                Ok(None) => return Ok(None),
+                Err(_) => {
+                    let reason = format!("the job said nothing for {SILENCE_MAX:?}");
+                    return Err(ClientError::Broken { reason });
+                }
+            }
+        }
+    }
+}
+
+fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
+    serde_json::from_slice(bytes).map_err(|error| broken(&error))
+}
+
+fn refusal(bytes: &[u8]) -> ClientError {
+    #[derive(serde::Deserialize)]
+    struct Refused {
+        error: Failure,
+    }
+    match decode::<Refused>(bytes) {
+        Ok(refused) => ClientError::Refused(refused.error),
+        Err(error) => error,
+    }
+}
+
+fn broken(error: &(dyn std::error::Error + 'static)) -> ClientError {
+    ClientError::Broken { reason: error.to_string() }
+}

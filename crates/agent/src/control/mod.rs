@@ -1,0 +1,13 @@
+//! What an operator or an indexing job may ask of a running node, over a socket that only the node's owner
+//! may open, or, for a few things, through the gateway.
+
+pub mod client;
+mod agent;
+mod reply;
+mod routes;
+mod socket;
+pub mod wire;
+
+pub use agent::Agent;
+pub(crate) use routes::public;
+pub use socket::{Control, ControlError};

@@ -1,0 +1,140 @@
+//! What goes over the control socket. Part of the `--json` contract.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use jiff::Timestamp;
+use qmoor_plan::access::Role;
+use serde::{Deserialize, Serialize};
+
+use crate::gate::GateStatus;
+use crate::keys::KeyInfo;
+
+/// A running node at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Status {
+    /// The node's name.
+    pub name: String,
+    /// The version of qmoor that runs it.
+    pub version: String,
+    /// The agent's process.
+    pub pid: u32,
+    /// When the agent started.
+    pub started: Timestamp,
+    /// Where clients come in.
+    pub http: Option<SocketAddr>,
+    /// The second door, for clients that expect gRPC on a port of its own.
+    pub grpc: Option<SocketAddr>,
+    /// Where the data is.
+    pub data: PathBuf,
+    /// The engine.
+    pub engine: EngineStatus,
+    /// The gate.
+    pub gate: GateStatus,
+}
+
+/// The engine at one moment.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct EngineStatus {
+    /// Whether it answers.
+    pub up: bool,
+    /// Its process.
+    pub pid: Option<u32>,
+    /// Since when it has been up.
+    pub since: Option<Timestamp>,
+    /// How often it has come up since the agent started.
+    pub starts: u64,
+    /// Why it is down, when it should not be.
+    pub trouble: Option<String>,
+}
+
+/// A key that was just made, shown this once.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct FreshKey {
+    /// What is known about it.
+    #[serde(flatten)]
+    pub info: KeyInfo,
+    /// The key itself.
+    pub key: String,
+}
+
+impl std::fmt::Debug for FreshKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("FreshKey").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+/// Asks for a key of this role.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoleRequest {
+    /// The role.
+    pub role: Role,
+}
+
+/// Names a key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IdRequest {
+    /// The id, as listed.
+    pub id: String,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which sort of failure.
+    pub kind: FailureKind,
+    /// What failed, with its causes.
+    pub message: String,
+    /// The next command, if there is one.
+    pub hint: Option<String>,
+}
+
+/// Sorts of failure: what the asker does next depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureKind {
+    /// The request makes no sense.
+    Usage,
+    /// What it names does not exist.
+    Unknown,
+    /// Something else is being done.
+    Busy,
+    /// It was tried and failed.
+    Failed,
+}
+
+impl Failure {
+    /// Something that was tried and failed, with its causes in one line.
+    pub fn failed(error: &dyn std::error::Error) -> Self {
+        Self::new(FailureKind::Failed, chain(error))
+    }
+
+    /// A failure. A hint in the message, `(hint: …)`, is taken out of it.
+    #[must_use]
+    pub fn new(kind: FailureKind, message: String) -> Self {
+        let hinted = message.split_once(" (hint: ").and_then(|(before, rest)| {
+            rest.split_once(')').map(|(hint, after)| (format!("{before}{after}"), hint.to_owned()))
+        });
+        match hinted {
+            Some((message, hint)) => Self { kind, message, hint: Some(hint) },
+            None => Self { kind, message, hint: None },
+        }
+    }
+}
+
+/// An error and its causes, without saying anything twice.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let more = cause.to_string();
+        if !text.contains(&more) {
+            text.push_str(": ");
+            text.push_str(&more);
+        }
+        source = cause.source();
+    }
+    text
+}

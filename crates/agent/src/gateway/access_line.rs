@@ -1,0 +1,77 @@
+//! One structured line for each request, written when it is over, however it ends.
+
+use std::time::{Duration, Instant};
+
+use http::HeaderValue;
+use qmoor_plan::access::Access;
+
+use crate::keys::KeyInfo;
+
+/// The status logged for a client that went away before it was answered.
+const CLIENT_GONE: u16 = 499;
+
+/// What the line says. It is written when this is dropped.
+#[derive(Debug)]
+pub(super) struct AccessLine {
+    operation: &'static str,
+    caller: Option<KeyInfo>,
+    begun: Instant,
+    held: Duration,
+    status: u16,
+    grpc_status: Option<i32>,
+    cut: bool,
+}
+
+impl AccessLine {
+    pub(super) fn new(access: &Access) -> Self {
+        Self {
+            operation: access.operation,
+            caller: None,
+            begun: Instant::now(),
+            held: Duration::ZERO,
+            status: CLIENT_GONE,
+            grpc_status: None,
+            cut: false,
+        }
+    }
+
+    pub(super) fn caller(&mut self, caller: KeyInfo) {
+        self.caller = Some(caller);
+    }
+
+    /// How long the request waited at the gate.
+    pub(super) fn held(&mut self, held: Duration) {
+        self.held = held;
+    }
+
+    pub(super) fn status(&mut self, status: http::StatusCode) {
+        self.status = status.as_u16();
+    }
+
+    pub(super) fn grpc_status(&mut self, value: Option<&HeaderValue>) {
+        let code = value.and_then(|value| value.to_str().ok()).and_then(|text| text.parse().ok());
+        self.grpc_status = code.or(self.grpc_status);
+    }
+
+    /// The answer did not arrive wholly.
+    pub(super) fn cut(&mut self) {
+        self.cut = true;
+    }
+}
+
+impl Drop for AccessLine {
+    fn drop(&mut self) {
+        let role = self.caller.as_ref().map(|caller| caller.role.to_string());
+        tracing::info!(
+            target: "access",
+            role = role.as_deref().unwrap_or("-"),
+            key = self.caller.as_ref().map_or("-", |caller| caller.id.as_str()),
+            operation = self.operation,
+            status = self.status,
+            grpc_status = self.grpc_status,
+            ms = self.begun.elapsed().as_secs_f64() * 1e3,
+            held_ms = self.held.as_secs_f64() * 1e3,
+            cut = self.cut,
+        );
+    }
+}

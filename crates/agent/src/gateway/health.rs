@@ -1,0 +1,71 @@
+//! Health while the engine cannot be asked: a node that is being backed up is not a node to be replaced.
+
+use http::{Response, StatusCode};
+use qmoor_plan::access::Effect;
+
+use super::answer::{Body, Dialect, Refusal, grpc_message, json, text};
+use crate::control::Agent;
+
+/// The version of Qdrant's API that the embedded engine speaks, as it reports it itself.
+const API_VERSION: &str = "1.19.0";
+const TITLE: &str = "qdrant - vector search engine";
+
+/// `HealthCheckResponse { status: SERVING }` of `grpc.health.v1`, encoded.
+const SERVING: [u8; 2] = [0x08, 0x01];
+
+/// The answer to a health path, or none when the engine shall give it itself.
+pub(super) fn answer(agent: &Agent, dialect: Dialect, path: &str) -> Option<Response<Body>> {
+    let held = agent.gate.status().phase.holds(Effect::Read);
+    let up = agent.engine.endpoint().is_some();
+    match dialect {
+        Dialect::Rest => rest(path, held, up),
+        Dialect::Grpc => grpc(path, held, up),
+    }
+}
+
+fn rest(path: &str, held: bool, up: bool) -> Option<Response<Body>> {
+    match path {
+        "/healthz" | "/livez" => Some(text(StatusCode::OK, "healthz check passed")),
+        "/readyz" if held || up => Some(text(StatusCode::OK, "all shards are ready")),
+        "/readyz" => Some(text(StatusCode::SERVICE_UNAVAILABLE, "the engine is down")),
+        "/" if held || !up => Some(json(
+            StatusCode::OK,
+            &serde_json::json!({"title": TITLE, "version": API_VERSION, "commit": null}),
+        )),
+        _ => None,
+    }
+}
+
+fn grpc(path: &str, held: bool, up: bool) -> Option<Response<Body>> {
+    if up && !held {
+        return None;
+    }
+    match path {
+        "/grpc.health.v1.Health/Check" if held => Some(grpc_message(&SERVING)),
+        "/grpc.health.v1.Health/Check" => {
+            Some(Refusal::Down("the engine is down".to_owned()).answer(Dialect::Grpc))
+        }
+        "/qdrant.Qdrant/HealthCheck" => {
+            Some(grpc_message(&[text_field(1, TITLE), text_field(2, API_VERSION)].concat()))
+        }
+        _ => None,
+    }
+}
+
+/// A short protobuf text field. Its length must be below 128, so that it takes one byte.
+fn text_field(number: u8, value: &str) -> Vec<u8> {
+    let length = u8::try_from(value.len()).unwrap_or(0x7f);
+    let mut bytes = vec![number << 3 | 2, length];
+    bytes.extend_from_slice(value.as_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_field_is_what_protobuf_says() {
+        assert_eq!(text_field(2, "ab"), [0x12, 2, b'a', b'b']);
+    }
+}

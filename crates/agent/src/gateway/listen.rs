@@ -1,0 +1,188 @@
+//! Listeners and connections: how many, for how long, and how they end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::Gateway;
+use super::preface::{Guarded, Speaks, detect};
+
+/// HTTP/2 flow control towards clients, in bytes: what a held connection may cost in memory.
+const STREAM_WINDOW: u32 = 512 * 1024;
+const CONNECTION_WINDOW: u32 = 1024 * 1024;
+/// What one HTTP/1.1 connection may buffer, in bytes.
+const BUFFER_MAX: usize = 64 * 1024;
+/// An HTTP/2 peer that does not answer a ping within this is gone.
+const PING_EVERY: Duration = Duration::from_secs(20);
+/// The pause after an accept that failed, for example because of too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The open listeners of a gateway and all its connections.
+#[derive(Debug)]
+pub struct Listening {
+    tasks: TaskTracker,
+    /// Stops accepting, and lets each connection finish what it has begun.
+    stop: CancellationToken,
+    /// Ends connections at once.
+    cut: CancellationToken,
+}
+
+/// Opens a listening socket.
+///
+/// # Errors
+/// When the address is taken or not this host's.
+pub async fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+impl Listening {
+    /// Serves the gateway on these listeners; each speaks both dialects.
+    #[must_use]
+    pub fn start(gateway: &Arc<Gateway>, listeners: Vec<TcpListener>) -> Self {
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let cut = CancellationToken::new();
+        let places = Arc::new(Semaphore::new(gateway.limits.max_connections));
+        for listener in listeners {
+            let door = Door {
+                gateway: Arc::clone(gateway),
+                tasks: tasks.clone(),
+                stop: stop.clone(),
+                cut: cut.clone(),
+                places: Arc::clone(&places),
+            };
+            tasks.spawn(async move { door.accept(listener).await });
+        }
+        Self { tasks, stop, cut }
+    }
+
+    /// Stops accepting, waits for requests in flight, and cuts what is left when the time is over.
+    /// Says whether everything ended by itself.
+    pub async fn end(self, within: Duration) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let orderly = tokio::time::timeout(within, self.tasks.wait()).await.is_ok();
+        self.cut.cancel();
+        self.tasks.wait().await;
+        orderly
+    }
+}
+
+/// What a listener hands to each of its connections.
+#[derive(Clone)]
+struct Door {
+    gateway: Arc<Gateway>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    cut: CancellationToken,
+    places: Arc<Semaphore>,
+}
+
+impl Door {
+    async fn accept(self, listener: TcpListener) {
+        loop {
+            let next = async {
+                // The semaphore is never closed.
+                let place = Arc::clone(&self.places).acquire_owned().await.ok();
+                (place, listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                () = self.stop.cancelled() => return,
+                next = next => next,
+            };
+            match accepted {
+                Ok((stream, _peer)) => {
+                    self.tasks.spawn(self.clone().connection(stream, place));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    async fn connection(self, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
+        let served = async {
+            let limits = self.gateway.limits;
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "no TCP_NODELAY");
+            }
+            let detected = tokio::select! {
+                () = self.stop.cancelled() => return,
+                detected = detect(stream, limits.header_timeout, limits.body_idle) => detected,
+            };
+            match detected {
+                Ok((Speaks::Http1, io)) => self.http1(io).await,
+                Ok((Speaks::Http2, io)) => self.http2(io).await,
+                Err(error) => tracing::debug!(%error, "a connection said nothing"),
+            }
+        };
+        tokio::select! {
+            () = self.cut.cancelled() => {}
+            () = served => {}
+        }
+        drop(place);
+    }
+
+    async fn http1(&self, io: Guarded) {
+        let gateway = Arc::clone(&self.gateway);
+        let limits = gateway.limits;
+        let service = service_fn(move |request| Arc::clone(&gateway).handle(request));
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits.header_timeout)
+            .max_header_size(limits.header_bytes_max)
+            .max_buf_size(BUFFER_MAX)
+            .serve_connection(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        log_end(ended);
+    }
+
+    async fn http2(&self, io: Guarded) {
+        let gateway = Arc::clone(&self.gateway);
+        let limits = gateway.limits;
+        let service = service_fn(move |request| Arc::clone(&gateway).handle(request));
+        let header_bytes_max = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .keep_alive_interval(PING_EVERY)
+            .keep_alive_timeout(PING_EVERY)
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_concurrent_streams(limits.streams_max)
+            .max_header_list_size(header_bytes_max)
+            .serve_connection(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        log_end(ended);
+    }
+}
+
+/// Clients break off all the time: no news.
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

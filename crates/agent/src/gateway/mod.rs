@@ -1,0 +1,70 @@
+//! The one door that clients come through: REST and gRPC on one port, keys and roles, holding.
+
+mod access_line;
+pub(crate) mod answer;
+mod body;
+mod caller;
+mod forward;
+mod handle;
+mod health;
+mod listen;
+mod preface;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::control::Agent;
+pub use listen::{Listening, bind};
+
+/// What a client can cost at most.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Connections served at once; more wait to be accepted.
+    pub max_connections: usize,
+    /// How long a request's head may take, and how long a connection may be without a request.
+    pub header_timeout: Duration,
+    /// The size of a request's head, in bytes.
+    pub header_bytes_max: usize,
+    /// How long a body may make no progress, in either direction.
+    pub body_idle: Duration,
+    /// How long the engine may take until it begins its answer.
+    pub answer_timeout: Duration,
+    /// Requests at once on one HTTP/2 connection.
+    pub streams_max: u32,
+}
+
+impl Limits {
+    /// The limits of a node that may have so many connections.
+    #[must_use]
+    pub fn new(max_connections: usize) -> Self {
+        Self {
+            max_connections,
+            header_timeout: Duration::from_secs(15),
+            header_bytes_max: 16 * 1024,
+            body_idle: Duration::from_secs(30),
+            answer_timeout: Duration::from_secs(15 * 60),
+            streams_max: 256,
+        }
+    }
+}
+
+/// The gateway of one agent: what all its connections share.
+#[derive(Debug)]
+pub struct Gateway {
+    agent: Arc<Agent>,
+    limits: Limits,
+    engine: forward::Upstream,
+    /// Bounds the requests that wait for an engine that is starting.
+    waiting: Semaphore,
+}
+
+impl Gateway {
+    /// A gateway in front of the node's engine.
+    #[must_use]
+    pub fn new(agent: Arc<Agent>, limits: Limits) -> Self {
+        let waiting = Semaphore::new(agent.config.gateway.max_held);
+        Self { agent, limits, engine: forward::Upstream::new(), waiting }
+    }
+}

@@ -1,0 +1,150 @@
+//! `qmoor serve`: brings a node up, keeps it up, and takes it down in order.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use qmoor_plan::config::Config;
+use tokio::net::TcpListener;
+use tokio::time::Instant;
+
+use crate::control::{Agent, Control, ControlError};
+use crate::engine::{EngineError, EngineProcess, EngineSpec};
+use crate::gateway::{Gateway, Limits, Listening, bind};
+use crate::keys::{Keyring, KeysError, NewKeys};
+use crate::supervise::supervise;
+
+/// How long the control socket may finish what it was asked.
+const CONTROL_END: Duration = Duration::from_secs(5);
+/// The pause before an engine that failed its first start is tried again.
+const FIRST_START_PAUSE: Duration = Duration::from_millis(250);
+
+/// A node that is up.
+#[derive(Debug)]
+pub struct ReadyInfo {
+    /// Where clients come in: REST and gRPC.
+    pub http: SocketAddr,
+    /// The second door, for clients that expect gRPC on a port of its own. Also speaks both.
+    pub grpc: SocketAddr,
+    /// The keys, at the node's first start, to be shown once.
+    pub new_keys: Option<NewKeys>,
+}
+
+/// Why a node does not come up, or went down in disorder.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum ServeError {
+    #[error("cannot listen on {address} (hint: another program has this port, or the address is not this host's; `gateway` in qmoor.toml sets both)")]
+    Listen { address: SocketAddr, source: std::io::Error },
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error(transparent)]
+    Control(#[from] ControlError),
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Runs a node until the shutdown future ends, then takes it down: no new connections, what is in flight
+/// ends, the engine stops by itself.
+///
+/// # Errors
+/// When it cannot come up; nothing is left running then.
+pub async fn serve(
+    config: Config,
+    program: PathBuf,
+    on_ready: impl FnOnce(ReadyInfo),
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServeError> {
+    let (keys, new_keys) =
+        Keyring::open_or_create(&config.node.state.join("keys.json"), Timestamp::now())?;
+    let engine = EngineProcess::new(EngineSpec {
+        program: program.clone(),
+        data: config.node.data.clone(),
+        log: config.node.state.join("engine.log"),
+        start_timeout: config.engine.start_timeout,
+        stop_timeout: config.engine.stop_timeout,
+    })
+    .remembering(config.node.state.join("data-existed"));
+    let listeners = listen(&config).await?;
+    let agent = Agent::new(config, program, engine, keys);
+    let addresses = addresses(&listeners);
+    agent.listens(addresses.0, addresses.1);
+    let control = Control::start(Arc::clone(&agent)).await?;
+    let limits = Limits::new(agent.config.gateway.max_connections);
+    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits));
+    let listening = Listening::start(&gateway, listeners.into());
+
+    let (http, grpc) = addresses;
+    let ready = ReadyInfo { http, grpc, new_keys };
+    tokio::pin!(shutdown);
+    let outcome = tokio::select! {
+        outcome = run(&agent, ready, on_ready) => outcome,
+        () = shutdown.as_mut() => Ok(()),
+    };
+    tracing::info!("shutting down");
+    let drained = listening.end(agent.config.gateway.drain_timeout).await;
+    if !drained {
+        tracing::warn!("requests were still in flight at the end and were cut");
+    }
+    control.end(CONTROL_END).await;
+    let stopped = agent.engine.stop().await;
+    outcome?;
+    let report = stopped?;
+    if !report.clean {
+        tracing::warn!(exit_code = ?report.exit_code, "the engine did not stop cleanly");
+    }
+    Ok(())
+}
+
+/// Brings the engine up, says so, and keeps it up for ever.
+async fn run(
+    agent: &Arc<Agent>,
+    ready: ReadyInfo,
+    on_ready: impl FnOnce(ReadyInfo),
+) -> Result<(), ServeError> {
+    first_start(agent).await?;
+    on_ready(ready);
+    supervise(agent).await;
+    Ok(())
+}
+
+/// The first start fails for good after the start timeout: until then an engine left by an agent that was
+/// killed may still be flushing, and have the data locked. Data that is missing is no failure of the agent:
+/// it stays up, so that a restore can be asked for.
+async fn first_start(agent: &Arc<Agent>) -> Result<(), EngineError> {
+    let deadline = Instant::now() + agent.config.engine.start_timeout;
+    loop {
+        match agent.engine.start().await {
+            Ok(_) => return Ok(()),
+            Err(error @ EngineError::DataMissing { .. }) => {
+                agent.engine_in_trouble(&error);
+                return Ok(());
+            }
+            Err(error @ EngineError::Died { .. }) if Instant::now() < deadline => {
+                tracing::warn!(%error, "the engine did not start and is tried again");
+                tokio::time::sleep(FIRST_START_PAUSE).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+async fn listen(config: &Config) -> Result<[TcpListener; 2], ServeError> {
+    let gateway = &config.gateway;
+    let open = async |port| {
+        let address = SocketAddr::new(gateway.listen, port);
+        bind(address).await.map_err(|source| ServeError::Listen { address, source })
+    };
+    Ok([open(gateway.http_port).await?, open(gateway.grpc_port).await?])
+}
+
+/// The ports that were really taken; the system chooses for port 0.
+fn addresses([http, grpc]: &[TcpListener; 2]) -> (SocketAddr, SocketAddr) {
+    let real = |listener: &TcpListener| {
+        listener.local_addr().unwrap_or_else(|_| SocketAddr::from(([0, 0, 0, 0], 0)))
+    };
+    (real(http), real(grpc))
+}
