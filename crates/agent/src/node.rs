@@ -1,0 +1,190 @@
+//! A node's state directory in the hands of its one owner: configuration, lock, journal and store together.
+
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use qmoor_plan::backup::{Event, State};
+use qmoor_plan::config::Config;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::{EngineProcess, EngineSpec};
+use crate::error::NodeError;
+use crate::journal::Journal;
+use crate::lock::{Holder, Lock, LockError};
+use crate::store::Store;
+
+/// One line of talk about a running backup, restore or drill.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is being done, such as `first_pass`.
+    pub step: String,
+    /// How long it took, once it is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ms: Option<f64>,
+    /// What there is to say about it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+/// Where progress goes. Called from the task that does the work; must not block.
+pub type Watch<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// The owner's handle on a node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct NodeContext(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: Config,
+    program: PathBuf,
+    idle: String,
+    lock: Mutex<Lock>,
+    journal: Mutex<Journal>,
+    store: Mutex<Option<Store>>,
+    busy: Mutex<Option<Holder>>,
+}
+
+/// The right to do the one thing that is going on; dropping it lets the next one begin.
+#[derive(Debug)]
+pub struct Claim(NodeContext);
+
+impl NodeContext {
+    /// Makes the node's folders if they are missing, takes its lock for `why`, and reads its journal.
+    /// `program` is the `qmoor` binary, which is also the engine.
+    ///
+    /// # Errors
+    /// [`NodeError::Busy`] when another process owns this node. Blocks; to be called at the start.
+    pub fn open(config: Config, program: PathBuf, why: &str) -> Result<Self, NodeError> {
+        let io_error = |source| NodeError::Io { doing: "making the node's folders", source };
+        fs_err::create_dir_all(&config.node.dir).map_err(io_error)?;
+        private_dir(&config.node.state).map_err(io_error)?;
+        let lock = Lock::acquire(&config.node.state.join("lock"), why)?;
+        let journal = Journal::open(&config.node.state.join("journal.jsonl"))?;
+        Ok(Self(Arc::new(Inner {
+            config,
+            program,
+            idle: why.to_owned(),
+            lock: Mutex::new(lock),
+            journal: Mutex::new(journal),
+            store: Mutex::new(None),
+            busy: Mutex::new(None),
+        })))
+    }
+
+    /// The node's configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// What the journal says is true now.
+    pub fn state(&self) -> State {
+        self.0.journal.lock().state().clone()
+    }
+
+    /// Who is doing what just now, if anybody is.
+    pub fn busy(&self) -> Option<Holder> {
+        self.0.busy.lock().clone()
+    }
+
+    /// Claims the node for one backup, restore, drill or prune.
+    ///
+    /// # Errors
+    /// [`LockError::Held`] while another one is going on.
+    pub fn claim(&self, why: &str) -> Result<Claim, LockError> {
+        let mut busy = self.0.busy.lock();
+        if let Some(holder) = busy.as_ref() {
+            return Err(LockError::Held {
+                path: self.0.config.node.state.join("lock"),
+                by: holder.by.clone(),
+                why: holder.why.clone(),
+                since: holder.since,
+            });
+        }
+        *busy = Some(Holder {
+            by: format!("process {}", std::process::id()),
+            why: why.to_owned(),
+            since: Timestamp::now(),
+        });
+        drop(busy);
+        let claim = Claim(self.clone());
+        self.0.lock.lock().say(why)?;
+        Ok(claim)
+    }
+
+    /// An engine on another data folder, for a look at what was restored there.
+    pub fn engine_on(&self, data: PathBuf, log: &str) -> EngineProcess {
+        let config = &self.0.config;
+        EngineProcess::new(EngineSpec {
+            program: self.0.program.clone(),
+            data,
+            log: config.node.state.join(log),
+            start_timeout: config.engine.start_timeout,
+            stop_timeout: config.engine.stop_timeout,
+        })
+    }
+
+    /// Writes one record into the journal; it is on the disk when this returns.
+    pub async fn record(&self, backup: &str, event: Event) -> Result<(), NodeError> {
+        let backup = backup.to_owned();
+        self.blocking("writing the journal", move |node| {
+            Ok(node.0.journal.lock().append(&backup, event)?)
+        })
+        .await
+    }
+
+    /// As [`NodeContext::record`], where an error must not get in the way of bringing the service back.
+    pub async fn try_record(&self, backup: &str, event: Event) {
+        if let Err(error) = self.record(backup, event).await {
+            tracing::error!(backup, %error, "journal: a record could not be written");
+        }
+    }
+
+    /// Does blocking work with the node on the blocking pool.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Self) -> Result<T, NodeError> + Send + 'static,
+    ) -> Result<T, NodeError> {
+        let node = self.clone();
+        tokio::task::spawn_blocking(move || work(&node))
+            .await
+            .unwrap_or(Err(NodeError::BrokeOff { doing }))
+    }
+
+    /// The store, opened at its first use. Blocks.
+    pub fn store(&self) -> Result<Store, NodeError> {
+        let mut store = self.0.store.lock();
+        if let Some(store) = store.as_ref() {
+            return Ok(store.clone());
+        }
+        let config = &self.0.config;
+        let must_exist = !self.0.journal.lock().state().completed.is_empty();
+        let key = config.node.state.join("store.key");
+        let opened = Store::open(&config.store.path, &key, must_exist)?;
+        *store = Some(opened.clone());
+        Ok(opened)
+    }
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        let inner = &self.0.0;
+        if let Err(error) = inner.lock.lock().say(&inner.idle) {
+            tracing::warn!(%error, "lock: cannot say that the node is idle again");
+        }
+        *inner.busy.lock() = None;
+    }
+}
+
+/// Makes a folder that only its owner may look into.
+fn private_dir(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|err| io::Error::new(err.kind(), format!("{}: {err}", path.display())))
+}

@@ -1,0 +1,61 @@
+//! After a crash: the service first, then what was left half-made.
+
+use qmoor_plan::backup::{Event, RecoveryAction, Step, recovery};
+
+use crate::backup::abandon;
+use crate::drill::scratch;
+use crate::error::NodeError;
+use crate::node::NodeContext;
+use crate::restore::{remove, swap};
+
+/// Finishes a swap that a crash cut short. To be called before the engine is started, which must not open
+/// the old data or none.
+///
+/// # Errors
+/// When the folders cannot be moved; the engine must not be started then.
+pub async fn before_engine(node: &NodeContext) -> Result<(), NodeError> {
+    for action in recovery(&node.state()) {
+        match action {
+            RecoveryAction::FinishSwap { id, incoming, data, aside } => {
+                tracing::warn!(id, "recovery: finishing the swap of a restore");
+                let old_data = aside.clone();
+                node.blocking("swapping folders", move |_| swap(&incoming, &data, &aside)).await?;
+                let old_data = old_data.exists().then_some(old_data);
+                node.record(&id, Event::Restored { id: id.clone(), old_data }).await?;
+            }
+            RecoveryAction::StartEngine
+            | RecoveryAction::ReleaseGate
+            | RecoveryAction::UndoRestore { .. }
+            | RecoveryAction::AbandonBackup(_) => {}
+        }
+    }
+    Ok(())
+}
+
+/// Cleans up once the engine runs and the gate is open: closes what was open in the journal, and removes what
+/// a backup, a restore or a drill left behind. Troubles are logged; the node serves all the same.
+pub async fn after_engine(node: &NodeContext) {
+    for action in recovery(&node.state()) {
+        match action {
+            RecoveryAction::FinishSwap { .. } => {}
+            RecoveryAction::StartEngine => done(node, Step::Start).await,
+            RecoveryAction::ReleaseGate => done(node, Step::Release).await,
+            RecoveryAction::UndoRestore { id, incoming } => {
+                tracing::warn!(id, "recovery: undoing a restore that had not come to its swap");
+                remove(node, incoming).await;
+                let error = "the agent ended before the swap".to_owned();
+                node.try_record(&id, Event::RestoreFailed { id: id.clone(), error }).await;
+            }
+            RecoveryAction::AbandonBackup(id) => {
+                tracing::warn!(id, "recovery: giving up a backup that had not come to its end");
+                abandon(node, &id).await;
+            }
+        }
+    }
+    remove(node, scratch(node)).await;
+}
+
+async fn done(node: &NodeContext, step: Step) {
+    let note = "at the start of the agent".to_owned();
+    node.try_record("", Event::Done { step, note }).await;
+}

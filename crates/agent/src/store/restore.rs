@@ -1,0 +1,122 @@
+//! Getting things back out of the repository.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use rustic_core::repofile::{Node, NodeType, SnapshotFile};
+use rustic_core::{IndexedFullStatus, LocalDestination, LsOptions, Repository, RestoreOptions};
+
+use super::take::Listing;
+use super::walk::{Kind, Walk, walk};
+use super::{DATA, Entry, MANIFEST, Store, StoreError, io_error, repository_error};
+use crate::durable;
+
+impl Store {
+    /// The manifest of a backup, or nothing if the backup is incomplete.
+    pub fn manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(snapshot) = &entry.manifest else { return Ok(None) };
+        let (repository, snapshot) = self.opened(snapshot)?;
+        file(&repository, &snapshot, MANIFEST).map(Some)
+    }
+
+    /// The manifests of all backups that have one, by the backup's id.
+    pub fn manifests(&self, entries: &[Entry]) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+        let doing = repository_error("reading a manifest from the store");
+        let repository = self.repository()?.to_indexed().map_err(&doing)?;
+        let mut manifests = BTreeMap::new();
+        for entry in entries {
+            let Some(snapshot) = &entry.manifest else { continue };
+            let snapshot = repository.get_snapshot_from_str(snapshot, |_| true).map_err(&doing)?;
+            manifests.insert(entry.id.clone(), file(&repository, &snapshot, MANIFEST)?);
+        }
+        Ok(manifests)
+    }
+
+    /// Writes the data of a backup into the new folder `into`, waits until it is on the disk, and checks
+    /// that every entry is there in its full length. Returns the bytes.
+    pub fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
+        let doing = repository_error("restoring from the store");
+        fs_err::create_dir(into).map_err(io_error("making the folder to restore into"))?;
+        let (repository, snapshot) = self.opened(&entry.snapshot)?;
+        let root = data_node(&repository, &snapshot)?;
+        let nodes = repository.ls(&root, &LsOptions::default()).map_err(&doing)?;
+        let target =
+            LocalDestination::new(&into.to_string_lossy(), false, false).map_err(&doing)?;
+        let options = RestoreOptions::default().no_ownership(true);
+        let plan =
+            repository.prepare_restore(&options, nodes.clone(), &target, false).map_err(&doing)?;
+        repository.restore(plan, &options, nodes, &target).map_err(&doing)?;
+        durable::sync_filesystem(into).map_err(io_error("syncing what was restored"))?;
+
+        let expected = listing(&repository, &root)?;
+        let found = walk(into, Walk::Still).map_err(io_error("reading what was restored"))?;
+        match expected.difference(&Listing::of(into, &found)) {
+            None => Ok(expected.bytes()),
+            Some(what) => Err(StoreError::Differs { what }),
+        }
+    }
+
+    pub(super) fn opened(
+        &self,
+        snapshot: &str,
+    ) -> Result<(Repository<IndexedFullStatus>, SnapshotFile), StoreError> {
+        let repository = self
+            .repository()?
+            .to_indexed()
+            .map_err(repository_error("reading the store's index"))?;
+        let snapshot = repository
+            .get_snapshot_from_str(snapshot, |_| true)
+            .map_err(repository_error("reading a snapshot"))?;
+        Ok((repository, snapshot))
+    }
+}
+
+fn file(
+    repository: &Repository<IndexedFullStatus>,
+    snapshot: &SnapshotFile,
+    path: &str,
+) -> Result<Vec<u8>, StoreError> {
+    let doing = repository_error("reading a file from the store");
+    let node = repository
+        .node_from_snapshot_and_path(snapshot, path.trim_start_matches('/'))
+        .map_err(&doing)?;
+    let mut bytes = Vec::new();
+    repository.dump(&node, &mut bytes).map_err(&doing)?;
+    Ok(bytes)
+}
+
+/// The folder that holds the data inside a snapshot.
+pub(super) fn data_node(
+    repository: &Repository<IndexedFullStatus>,
+    snapshot: &SnapshotFile,
+) -> Result<Node, StoreError> {
+    repository
+        .node_from_snapshot_and_path(snapshot, DATA.trim_start_matches('/'))
+        .map_err(repository_error("reading a snapshot"))
+}
+
+/// What a snapshot holds.
+pub(super) fn listing(
+    repository: &Repository<IndexedFullStatus>,
+    root: &Node,
+) -> Result<Listing, StoreError> {
+    let doing = repository_error("reading a snapshot");
+    let mut entries = BTreeMap::new();
+    for node in repository.ls(root, &LsOptions::default()).map_err(&doing)? {
+        let (path, node) = node.map_err(&doing)?;
+        let path = path.to_string_lossy().into_owned();
+        let kind = match node.node_type {
+            NodeType::Dir => Kind::Folder,
+            NodeType::File => Kind::File { bytes: node.meta.size },
+            NodeType::Symlink { .. } => Kind::Link,
+            other @ (NodeType::Dev { .. }
+            | NodeType::Chardev { .. }
+            | NodeType::Fifo
+            | NodeType::Socket) => {
+                return Err(StoreError::Damaged { what: format!("`{path}` is a {other}") });
+            }
+        };
+        entries.insert(path, kind);
+    }
+    Ok(Listing(entries))
+}
