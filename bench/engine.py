@@ -29,13 +29,11 @@ STREAMS = 4
 
 def start(directory):
     """The engine in a directory, and the addresses it printed."""
-    log = open(directory / "engine.log", "w")
-    process = subprocess.Popen(
-        [BINARY, "engine", "--data", directory / "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--until-stdin-closes"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=log,
-    )
+    command = [BINARY, "engine", "--data", directory / "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
+    with open(directory / "engine.log", "w") as log:
+        process = subprocess.Popen(
+            [*command, "--until-stdin-closes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log
+        )
     line = process.stdout.readline()
     if not line:
         sys.exit(f"the engine did not start:\n{(directory / 'engine.log').read_text()}")
@@ -61,8 +59,12 @@ def load_with_qmoor(addresses, vectors, name):
 
 def load_with_client(client, base, name):
     """Seconds for the official uploader, one process, waiting for each batch as `qmoor index` does."""
-    client.create_collection(name, vectors_config=models.VectorParams(size=base.shape[1], distance=models.Distance.COSINE))
-    return timed(lambda: client.upload_collection(name, vectors=base, ids=range(len(base)), batch_size=CLIENT_BATCH, wait=True))
+    client.create_collection(
+        name, vectors_config=models.VectorParams(size=base.shape[1], distance=models.Distance.COSINE)
+    )
+    return timed(
+        lambda: client.upload_collection(name, vectors=base, ids=range(len(base)), batch_size=CLIENT_BATCH, wait=True)
+    )
 
 
 def wait_until_indexed(client, name, points):
@@ -74,7 +76,9 @@ def wait_until_indexed(client, name, points):
         if info.status == models.CollectionStatus.GREEN and info.points_count == points:
             return waited, info.indexed_vectors_count, info.segments_count
         if waited > INDEXED_DEADLINE:
-            sys.exit(f"{name} is still {info.status} after {waited:.0f} s, {info.indexed_vectors_count} vectors indexed")
+            sys.exit(
+                f"{name} is still {info.status} after {waited:.0f} s, {info.indexed_vectors_count} vectors indexed"
+            )
         time.sleep(0.5)
 
 
@@ -159,12 +163,15 @@ def table(figures):
         ("load, Python client, REST", figures["rest_load_s"]),
     ):
         lines.append(f"{title:<28}{seconds:8.1f} s {points / seconds:10.0f} points/s {seconds / mine:8.2f} x")
+    built = f"{figures['indexed_vectors']} vectors in {figures['segments']} segments"
+    times = f"{figures['query_p50_ms']:.2f} ms p50, {figures['query_p99_ms']:.2f} ms p99"
+    streams = figures[f"queries_per_s_{STREAMS}_streams"]
     lines += [
         "",
-        f"{'until indexed':<28}{figures['index_s']:8.1f} s {figures['indexed_vectors']:10} vectors, {figures['segments']} segments",
+        f"{'until indexed':<28}{figures['index_s']:8.1f} s   {built}",
         f"{'recall@10, default settings':<28}{figures['recall_at_10']:8.4f}",
-        f"{'query, one at a time':<28}{figures['query_p50_ms']:8.2f} ms p50 {figures['query_p99_ms']:6.2f} ms p99 {figures['queries_per_s']:8.0f} /s",
-        f"{f'query, {STREAMS} streams':<28}{figures[f'queries_per_s_{STREAMS}_streams']:8.0f} /s",
+        f"{'query, one at a time':<28}{figures['queries_per_s']:8.0f} /s  {times}",
+        f"{f'query, {STREAMS} streams':<28}{streams:8.0f} /s",
         f"{'query, batches of 100':<28}{figures['queries_per_s_batched']:8.0f} /s",
         f"{'engine, most memory':<28}{figures['engine_peak_rss_bytes'] / 2**20:8.0f} MiB",
     ]

@@ -4,9 +4,8 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
-from qdrant_client import QdrantClient
-
 import server
+from qdrant_client import QdrantClient
 
 KEY = "a key that may do everything"
 READ_ONLY_KEY = "a key that may read"

@@ -11,12 +11,10 @@ output, compared without numbers, ids, times and spacing; a line `...` stands fo
 Prints what went wrong, and exits with 1, or prints the number of commands run.
 """
 
-import ctypes
 import dataclasses
 import fcntl
 import os
 import re
-import signal
 import socket
 import struct
 import subprocess
@@ -143,6 +141,7 @@ class Session:
         try:
             return subprocess.run(
                 ["bash", "-o", "pipefail", "-c", text],
+                check=False,
                 cwd=self.directory,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -156,13 +155,13 @@ class Session:
 
     def leave_running(self, text):
         process = subprocess.Popen(
-            ["bash", "-c", f"exec {text}"],
+            # It ends with this process, however this process ends.
+            ["setpriv", "--pdeathsig", "TERM", "bash", "-c", f"exec {text}"],
             cwd=self.directory,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            preexec_fn=end_with_parent,
         )
         self.running.append(process)
         first, printed = threading.Event(), []
@@ -201,11 +200,6 @@ class Session:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-
-
-def end_with_parent():
-    """Asks Linux to end this process when its parent does (PR_SET_PDEATHSIG)."""
-    ctypes.CDLL(None).prctl(1, signal.SIGTERM)
 
 
 def raise_loopback():

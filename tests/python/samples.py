@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 
 from qdrant_client import models
 
@@ -11,7 +11,7 @@ DENSE_DIM, OTHER_DIM, MULTI_DIM = 12, 4, 6
 VOCABULARY = 60
 CITIES = ["Berlin", "London", "Paris", "Oslo", "Zürich", "東京"]
 WORDS = "the quick brown fox jumps over a lazy dog while seven wizards bake blue bread".split()
-EPOCH = datetime(2024, 1, 1, tzinfo=timezone.utc)
+EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
 
 VECTORS = {
     DENSE: models.VectorParams(size=DENSE_DIM, distance=models.Distance.COSINE),
@@ -73,8 +73,7 @@ def payload(rng, number):
         "code": str(uuid.UUID(int=rng.randint(1, 40))),
         "text": " ".join(rng.choices(WORDS, k=rng.randint(2, 8))),
         "rooms": [
-            {"kind": rng.choice(["bed", "bath", "hall"]), "size": rng.randint(1, 40)}
-            for _ in range(rng.randint(0, 3))
+            {"kind": rng.choice(["bed", "bath", "hall"]), "size": rng.randint(1, 40)} for _ in range(rng.randint(0, 3))
         ],
         "deep": {"level": rng.randint(0, 5), "note": rng.choice(["x", "y"])},
     }

@@ -3,13 +3,12 @@
 import grpc
 import httpx
 import pytest
+import server
+from conftest import KEY, READ_ONLY_KEY, fresh_name
 from qdrant_client import QdrantClient
 from qdrant_client import grpc as pb
 from qdrant_client import models as m
 from qdrant_client.http.exceptions import UnexpectedResponse
-
-import server
-from conftest import KEY, READ_ONLY_KEY, fresh_name
 
 pytestmark = pytest.mark.remote
 
@@ -51,7 +50,14 @@ def test_the_root_names_program_and_version(engine):
 @pytest.mark.parametrize("path", ["/collections", "/metrics", "/telemetry", "/aliases", "/nothing"])
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"api-key": "wrong"}, {"api-key": ""}, {"api-key": KEY + "x"}, {"authorization": KEY}, {"authorization": "Bearer "}],
+    [
+        {},
+        {"api-key": "wrong"},
+        {"api-key": ""},
+        {"api-key": KEY + "x"},
+        {"authorization": KEY},
+        {"authorization": "Bearer "},
+    ],
     ids=str,
 )
 def test_all_else_needs_a_key(engine, path, headers):
@@ -67,7 +73,9 @@ def test_both_keys_read_in_both_headers(engine, path, key):
         assert httpx.get(engine.url + path, headers=headers).status_code == 200
 
 
-@pytest.mark.parametrize("path", ["/Healthz", "/healthz/../collections", "//healthz/..//collections", "/healthz/x/../../collections"])
+@pytest.mark.parametrize(
+    "path", ["/Healthz", "/healthz/../collections", "//healthz/..//collections", "/healthz/x/../../collections"]
+)
 def test_no_trick_with_the_path_opens_it(engine, path):
     url = httpx.URL(engine.url).copy_with(raw_path=path.encode())
     answer = httpx.get(url)
@@ -75,13 +83,13 @@ def test_no_trick_with_the_path_opens_it(engine, path):
     assert "result" not in answer.text
 
 
-def test_a_wrong_key_or_none_is_refused_at_both_doors(door, made):
-    for key in ("wrong", None):
-        connected = door.client(key)
-        assert status(lambda: connected.get_collections()) == 401
-        assert status(lambda: connected.upsert(made, [m.PointStruct(id=2, vector=[1, 2])])) == 401
-        assert status(lambda: connected.query_points(made, [1.0, 2.0])) == 401
-        connected.close()
+@pytest.mark.parametrize("key", ["wrong", None])
+def test_a_wrong_key_or_none_is_refused_at_both_doors(door, made, key):
+    connected = door.client(key)
+    assert status(connected.get_collections) == 401
+    assert status(lambda: connected.upsert(made, [m.PointStruct(id=2, vector=[1, 2])])) == 401
+    assert status(lambda: connected.query_points(made, [1.0, 2.0])) == 401
+    connected.close()
 
 
 def test_the_read_only_key_reads(reader, made):
@@ -97,7 +105,9 @@ def test_the_read_only_key_reads(reader, made):
 
 
 WRITES = {
-    "create": lambda c, n: c.create_collection(fresh_name(), vectors_config=m.VectorParams(size=2, distance=m.Distance.DOT)),
+    "create": lambda c, n: c.create_collection(
+        fresh_name(), vectors_config=m.VectorParams(size=2, distance=m.Distance.DOT)
+    ),
     "update": lambda c, n: c.update_collection(n, optimizers_config=m.OptimizersConfigDiff(indexing_threshold=1)),
     "drop": lambda c, n: c.delete_collection(n),
     "upsert": lambda c, n: c.upsert(n, [m.PointStruct(id=2, vector=[1, 2])]),

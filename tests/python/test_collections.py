@@ -1,9 +1,9 @@
 """Collections: make, look at, change, drop; aliases; payload indexes."""
 
 import pytest
+from conftest import fresh_name
 from qdrant_client import models
 
-from conftest import fresh_name
 
 def plain(size=4, distance=models.Distance.DOT, **settings):
     return models.VectorParams(size=size, distance=distance, **settings)
@@ -164,9 +164,7 @@ def test_many_collections_live_side_by_side(client):
 
 
 def alias(collection, as_name):
-    return models.CreateAliasOperation(
-        create_alias=models.CreateAlias(collection_name=collection, alias_name=as_name)
-    )
+    return models.CreateAliasOperation(create_alias=models.CreateAlias(collection_name=collection, alias_name=as_name))
 
 
 def unalias(as_name):
@@ -246,7 +244,8 @@ def test_payload_index_parameters_are_kept(client, name, params):
 def test_an_index_made_after_the_points_counts_them(client, name):
     client.create_collection(name, vectors_config=plain())
     client.upsert(
-        name, [models.PointStruct(id=i, vector=[1, 2, 3, 4], payload={"city": "Oslo"} if i % 2 else {}) for i in range(10)]
+        name,
+        [models.PointStruct(id=i, vector=[1, 2, 3, 4], payload={"city": "Oslo"} if i % 2 else {}) for i in range(10)],
     )
     client.create_payload_index(name, "city", models.PayloadSchemaType.KEYWORD, wait=True)
     assert client.get_collection(name).payload_schema["city"].points == 5

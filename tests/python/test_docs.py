@@ -5,9 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 import manual
+import pytest
 from server import BINARY, ROOT
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]
@@ -25,6 +24,7 @@ def test_the_commands_of_a_page(page, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        check=False,
     )
     assert ended.returncode == 0, ended.stdout
 
@@ -54,7 +54,10 @@ def page_of(tmp_path, text):
 
 
 def test_commands_are_read_with_their_output(tmp_path):
-    page = page_of(tmp_path, "text\n```console\n$ one\nout\n\n$ two \\\n> more\n```\n```sh\n# no\nthree  # why\n```\n```toml\n$ no\n```\n")
+    page = page_of(
+        tmp_path,
+        "text\n```console\n$ one\nout\n\n$ two \\\n> more\n```\n```sh\n# no\nthree  # why\n```\n```toml\n$ no\n```\n",
+    )
     assert [(c.line, c.text, c.expected, c.needs_node) for c in manual.commands(page)] == [
         (3, "one", ["out", ""], False),
         (6, "two \\\nmore", [], False),
@@ -80,6 +83,11 @@ def test_output_is_compared_without_what_changes(expected, printed, problem):
 
 def test_a_page_whose_command_fails_is_told(tmp_path):
     page = page_of(tmp_path, "```console\n$ echo fine\nfine\n$ false\n```\n")
-    ended = subprocess.run([sys.executable, manual.__file__, page, tmp_path, Path("/bin/true")], capture_output=True, text=True)
+    ended = subprocess.run(
+        [sys.executable, manual.__file__, page, tmp_path, Path("/bin/true")],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
     assert ended.returncode == 1
     assert "page.md:4: `false` ended with 1" in ended.stdout

@@ -1,10 +1,9 @@
 """BM25 over text, computed by the engine itself on write and on query."""
 
+import conftest
 import httpx
 import pytest
 from qdrant_client import models as m
-
-import conftest
 
 MODEL = "qdrant/bm25"
 TEXTS = {
@@ -85,7 +84,10 @@ def test_documents_work_in_batches_prefetches_and_updates(client, made):
     fused = client.query_points(
         made,
         m.FusionQuery(fusion=m.Fusion.RRF),
-        prefetch=[m.Prefetch(query=document("fox"), using="text"), m.Prefetch(query=document("zeppelin"), using="text")],
+        prefetch=[
+            m.Prefetch(query=document("fox"), using="text"),
+            m.Prefetch(query=document("zeppelin"), using="text"),
+        ],
     ).points
     assert {hit.id for hit in fused} == {1, 4, 5}
 

@@ -1,14 +1,17 @@
 """Every mistake of a caller gets Qdrant's status, over REST and gRPC, with the reason in words."""
 
+import conftest
 import grpc
 import httpx
 import pytest
 from qdrant_client import models as m
 from qdrant_client.http.exceptions import UnexpectedResponse
 
-import conftest
-
-BAD, MISSING, EXISTS = (400, grpc.StatusCode.INVALID_ARGUMENT), (404, grpc.StatusCode.NOT_FOUND), (409, grpc.StatusCode.ALREADY_EXISTS)
+BAD, MISSING, EXISTS = (
+    (400, grpc.StatusCode.INVALID_ARGUMENT),
+    (404, grpc.StatusCode.NOT_FOUND),
+    (409, grpc.StatusCode.ALREADY_EXISTS),
+)
 
 pytestmark = pytest.mark.remote
 
@@ -98,7 +101,9 @@ def test_a_collection_with_the_name_of_an_alias(client, made):
     create = m.CreateAliasOperation(create_alias=m.CreateAlias(collection_name=made, alias_name=alias))
     client.update_collection_aliases([create])
     refused(
-        lambda: client.create_collection(alias, vectors_config=m.VectorParams(size=4, distance=m.Distance.DOT)), BAD, alias
+        lambda: client.create_collection(alias, vectors_config=m.VectorParams(size=4, distance=m.Distance.DOT)),
+        BAD,
+        alias,
     )
 
 
@@ -106,7 +111,9 @@ def test_a_collection_with_the_name_of_an_alias(client, made):
 def test_a_collection_name_that_is_no_file_name(engine, name):
     """Whatever it answers, nothing is made outside the data directory and the engine lives on."""
     body = {"vectors": {"size": 4, "distance": "Dot"}}
-    url = httpx.URL(engine.url).copy_with(raw_path=b"/collections/" + httpx.URL(path="/" + name).raw_path[1:].replace(b"/", b"%2F"))
+    url = httpx.URL(engine.url).copy_with(
+        raw_path=b"/collections/" + httpx.URL(path="/" + name).raw_path[1:].replace(b"/", b"%2F")
+    )
     answer = httpx.put(url, json=body, headers={"api-key": conftest.KEY})
     assert 400 <= answer.status_code < 500, answer.text
     assert httpx.get(f"{engine.url}/healthz").status_code == 200
@@ -245,7 +252,12 @@ def test_a_field_that_cannot_be(engine, made, path, body):
 
 @pytest.mark.parametrize(
     "vectors",
-    [{"size": 0, "distance": "Dot"}, {"size": 4, "distance": "Far"}, {"size": 70000, "distance": "Dot"}, {"distance": "Dot"}],
+    [
+        {"size": 0, "distance": "Dot"},
+        {"size": 4, "distance": "Far"},
+        {"size": 70000, "distance": "Dot"},
+        {"distance": "Dot"},
+    ],
     ids=str,
 )
 def test_vector_settings_that_cannot_be(engine, name, vectors):
@@ -262,7 +274,9 @@ def test_a_body_over_32_mib(engine, made):
     limit = 32 * 1024 * 1024
     body = b'{"points":[{"id":1,"vector":{},"payload":{"t":"%s"}}]}' % (b"x" * limit)
     url = f"{engine.url}/collections/{made}/points?wait=true"
-    answer = httpx.put(url, content=body, headers={"api-key": conftest.KEY, "content-type": "application/json"}, timeout=60)
+    answer = httpx.put(
+        url, content=body, headers={"api-key": conftest.KEY, "content-type": "application/json"}, timeout=60
+    )
     assert answer.status_code == 413
     assert str(limit) in answer.text
     assert rest(engine, "GET", f"/collections/{made}/points/1").json()["result"]["payload"]["city"] == "Oslo"
@@ -271,7 +285,10 @@ def test_a_body_over_32_mib(engine, made):
 def test_a_body_just_under_32_mib_is_taken_and_kept(engine, made):
     text = "x" * (32 * 1024 * 1024 - 200)
     answer = rest(
-        engine, "PUT", f"/collections/{made}/points?wait=true", {"points": [{"id": 2, "vector": {}, "payload": {"t": text}}]}
+        engine,
+        "PUT",
+        f"/collections/{made}/points?wait=true",
+        {"points": [{"id": 2, "vector": {}, "payload": {"t": text}}]},
     )
     assert answer.status_code == 200, answer.text
     assert rest(engine, "GET", f"/collections/{made}/points/2").json()["result"]["payload"]["t"] == text

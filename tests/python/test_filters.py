@@ -2,14 +2,13 @@
 
 import functools
 import random
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from qdrant_client import models as m
-
 import samples
 from agree import assert_same_records, ids
 from conftest import fresh_name
+from qdrant_client import models as m
 
 POINTS = samples.points(400, seed=11)
 
@@ -50,7 +49,7 @@ def value(key, wanted):
 
 
 def when(hours):
-    return datetime(2024, 1, 1, tzinfo=timezone.utc) + timedelta(hours=hours)
+    return datetime(2024, 1, 1, tzinfo=UTC) + timedelta(hours=hours)
 
 
 def near(lon, lat, radius):
@@ -100,9 +99,7 @@ CONDITIONS = {
     ),
     "geo radius": near(13.4, 52.5, 4_000_000),
     "geo box": box(-60, 60, 80, -20),
-    "geo polygon": field(
-        "where", geo_polygon=m.GeoPolygon(exterior=ring((-90, -60), (90, -60), (90, 60), (-90, 60)))
-    ),
+    "geo polygon": field("where", geo_polygon=m.GeoPolygon(exterior=ring((-90, -60), (90, -60), (90, 60), (-90, 60)))),
     "geo polygon with a hole": field(
         "where",
         geo_polygon=m.GeoPolygon(
@@ -155,7 +152,7 @@ def test_random_combinations(client, oracle, made, seed):
 
     def some(depth):
         chosen = rng.sample(list(CONDITIONS.values()), rng.randint(1, 3))
-        return chosen + [combined(depth - 1)] if depth and rng.random() < 0.6 else chosen
+        return [*chosen, combined(depth - 1)] if depth and rng.random() < 0.6 else chosen
 
     def combined(depth):
         clauses = {clause: some(depth) for clause in ("must", "should", "must_not") if rng.random() < 0.5}

@@ -28,7 +28,9 @@ def made(client, name):
     client.upsert(
         name,
         [
-            models.PointStruct(id=i, vector={"a": [i, 1], "b": [i, 2, 3], "s": SPARSE}, payload={"i": i, "even": i % 2 == 0})
+            models.PointStruct(
+                id=i, vector={"a": [i, 1], "b": [i, 2, 3], "s": SPARSE}, payload={"i": i, "even": i % 2 == 0}
+            )
             for i in range(4)
         ],
     )
@@ -68,7 +70,12 @@ def test_set_under_a_key_changes_the_nested_object(client, made):
 def test_overwrite_replaces_everything(client, made):
     client.overwrite_payload(made, {"only": True}, points=[1])
     client.overwrite_payload(made, {"even": True}, points=even())
-    assert payloads(client, made) == {0: {"even": True}, 1: {"only": True}, 2: {"even": True}, 3: {"i": 3, "even": False}}
+    assert payloads(client, made) == {
+        0: {"even": True},
+        1: {"only": True},
+        2: {"even": True},
+        3: {"i": 3, "even": False},
+    }
 
 
 def test_delete_removes_keys(client, made):

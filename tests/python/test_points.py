@@ -63,7 +63,9 @@ def test_every_form_of_id_is_taken(client, made, given):
 @pytest.mark.parametrize("count", [1, 1000])
 def test_uploads_write_everything(client, made, count):
     vectors = np.arange(count * 3, dtype=np.float32).reshape(count, 3)
-    client.upload_collection(made, vectors=vectors, ids=list(range(count)), payload=[{"i": i} for i in range(count)], wait=True)
+    client.upload_collection(
+        made, vectors=vectors, ids=list(range(count)), payload=[{"i": i} for i in range(count)], wait=True
+    )
     assert client.count(made).count == count
     assert stored(client, made, count - 1)[count - 1][0] == {"i": count - 1}
 
@@ -141,7 +143,9 @@ def test_deleting_what_is_not_there_is_no_error(client, made):
 def test_a_batch_of_updates_is_applied_in_order(client, made):
     operations = [
         models.UpsertOperation(
-            upsert=models.PointsList(points=[models.PointStruct(id=i, vector=[i, 0, 0], payload={"i": i}) for i in range(5)])
+            upsert=models.PointsList(
+                points=[models.PointStruct(id=i, vector=[i, 0, 0], payload={"i": i}) for i in range(5)]
+            )
         ),
         models.SetPayloadOperation(set_payload=models.SetPayload(payload={"set": True}, points=[0, 1])),
         models.OverwritePayloadOperation(overwrite_payload=models.SetPayload(payload={"only": 1}, points=[1])),
@@ -177,7 +181,7 @@ def test_payload_keeps_every_json_value(client, made):
         "whole": 3.0,
         "bool": False,
         "null": None,
-        "text": "ünï ☃ \u0000 \" \\",
+        "text": 'ünï ☃ \u0000 " \\',
         "list": [1, [2, [3]], {}],
         "": "empty key",
         "dotted.key": {"a b": [{"c": None}]},

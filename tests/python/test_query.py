@@ -4,11 +4,10 @@ import random
 
 import numpy as np
 import pytest
-from qdrant_client import models as m
-
 import samples
 from agree import assert_same_hits, ids
 from conftest import fresh_name
+from qdrant_client import models as m
 
 POINTS = samples.points(400, seed=23)
 VECTORS = [samples.DENSE, samples.OTHER, samples.SPARSE, samples.MULTI]
@@ -73,7 +72,9 @@ def test_everything_comes_back_with_payload_and_vectors(agree, using):
 
 
 def test_only_the_vectors_asked_for_come_back(agree):
-    found = agree(cut=False, query=vector(samples.OTHER), using=samples.OTHER, limit=1000, with_vectors=[samples.SPARSE])
+    found = agree(
+        cut=False, query=vector(samples.OTHER), using=samples.OTHER, limit=1000, with_vectors=[samples.SPARSE]
+    )
     assert all(set(hit.vector or {}) <= {samples.SPARSE} for hit in found)
 
 
@@ -137,7 +138,9 @@ def prefetch(using, seed=3, limit=25, **more):
 
 
 @pytest.mark.parametrize("fusion", list(m.Fusion), ids=str)
-@pytest.mark.parametrize("arms", [(samples.DENSE, samples.OTHER), (samples.DENSE, samples.MULTI, samples.OTHER)], ids=str)
+@pytest.mark.parametrize(
+    "arms", [(samples.DENSE, samples.OTHER), (samples.DENSE, samples.MULTI, samples.OTHER)], ids=str
+)
 def test_fusion(agree, fusion, arms):
     agree(query=m.FusionQuery(fusion=fusion), prefetch=[prefetch(arm) for arm in arms], limit=20)
 
@@ -191,7 +194,9 @@ def test_order_by_what_was_fetched_first(client, made):
 
 def test_a_random_sample_is_of_the_asked_size_and_varies(client, made):
     query = m.SampleQuery(sample=m.Sample.RANDOM)
-    samples_seen = {tuple(map(str, ids(client.query_points(made, query, limit=10, query_filter=CHEAP).points))) for _ in range(5)}
+    samples_seen = {
+        tuple(map(str, ids(client.query_points(made, query, limit=10, query_filter=CHEAP).points))) for _ in range(5)
+    }
     assert all(len(set(each)) == 10 for each in samples_seen)
     assert len(samples_seen) > 1
     cheap = {str(p.id) for p in POINTS if isinstance(p.payload.get("price"), float) and p.payload["price"] < 60}
@@ -200,7 +205,8 @@ def test_a_random_sample_is_of_the_asked_size_and_varies(client, made):
 
 def test_a_batch_of_queries_is_answered_in_order(client, oracle, made):
     requests = [
-        m.QueryRequest(query=vector(using, 6), using=using, limit=5 + n, with_payload=True) for n, using in enumerate(VECTORS)
+        m.QueryRequest(query=vector(using, 6), using=using, limit=5 + n, with_payload=True)
+        for n, using in enumerate(VECTORS)
     ] + [m.QueryRequest(query=having(samples.DENSE, 1)[0], using=samples.DENSE, filter=BERLIN, limit=3)]
     found = client.query_batch_points(made, requests)
     expected = oracle.query_batch_points(made, requests)
@@ -238,7 +244,9 @@ def test_every_distance(client, oracle, name, distance):
             server.create_collection(name, vectors_config=m.VectorParams(size=9, distance=distance))
             server.upsert(name, m.Batch(ids=list(range(200)), vectors=data.tolist()), wait=True)
         for query in rng.normal(size=(5, 9)):
-            assert_same_hits(client.query_points(name, query.tolist()).points, oracle.query_points(name, query.tolist()).points)
+            assert_same_hits(
+                client.query_points(name, query.tolist()).points, oracle.query_points(name, query.tolist()).points
+            )
     finally:
         oracle.delete_collection(name)
 
@@ -252,7 +260,9 @@ def test_sparse_vectors_with_idf(client, oracle, name):
             server.upsert(name, made, wait=True)
         for _ in range(5):
             query = samples.sparse(rng)
-            found, expected = (server.query_points(name, query, using="s", limit=12).points for server in (client, oracle))
+            found, expected = (
+                server.query_points(name, query, using="s", limit=12).points for server in (client, oracle)
+            )
             assert_same_hits(found, expected)
     finally:
         oracle.delete_collection(name)

@@ -1,9 +1,8 @@
 """The JSON itself: the shapes of answers, the older routes, and forms the client does not send."""
 
+import conftest
 import httpx
 import pytest
-
-import conftest
 
 pytestmark = pytest.mark.remote
 
@@ -108,7 +107,9 @@ def test_the_older_search_takes_named_vectors(call):
     call("PUT", name, {"vectors": {"a": {"size": 2, "distance": "Dot"}}, "sparse_vectors": {"s": {}}})
     vector = {"a": [1, 2], "s": {"indices": [1], "values": [2]}}
     call("PUT", f"{name}/points?wait=true", {"points": [{"id": 1, "vector": vector}]})
-    assert call("POST", f"{name}/points/search", {"vector": {"name": "a", "vector": [1, 1]}, "limit": 1})[0]["score"] == 3
+    assert (
+        call("POST", f"{name}/points/search", {"vector": {"name": "a", "vector": [1, 1]}, "limit": 1})[0]["score"] == 3
+    )
     sparse = {"name": "s", "vector": {"indices": [1], "values": [3]}}
     assert call("POST", f"{name}/points/search", {"vector": sparse, "limit": 1})[0]["score"] == 6
     call("DELETE", name)
@@ -167,7 +168,9 @@ def test_a_batch_of_updates(call, made):
 
 
 def test_groups(call, made):
-    groups = call("POST", f"{made}/points/query/groups", {"query": [1, 0, 0, 0], "group_by": "odd", "group_size": 2})["groups"]
+    groups = call("POST", f"{made}/points/query/groups", {"query": [1, 0, 0, 0], "group_by": "odd", "group_size": 2})[
+        "groups"
+    ]
     assert groups == [] or {group["id"] for group in groups} <= {"true", "false", True, False}
     groups = call("POST", f"{made}/points/query/groups", {"query": [1, 0, 0, 0], "group_by": "i", "limit": 2})["groups"]
     assert [(group["id"], ids(group["hits"])) for group in groups] == [(5, [5]), (4, [4])]
@@ -193,7 +196,11 @@ def test_facets(call, made):
 
 
 def test_a_text_index_finds_words(call, made):
-    call("PUT", f"{made}/index?wait=true", {"field_name": "t", "field_schema": {"type": "text", "tokenizer": "word", "lowercase": True}})
+    call(
+        "PUT",
+        f"{made}/index?wait=true",
+        {"field_name": "t", "field_schema": {"type": "text", "tokenizer": "word", "lowercase": True}},
+    )
     call("POST", f"{made}/points/payload?wait=true", {"payload": {"t": "Ships at anchor"}, "points": [1, 2]})
     call("POST", f"{made}/points/payload?wait=true", {"payload": {"t": "Shipyard"}, "points": [3]})
 

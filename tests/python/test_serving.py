@@ -6,19 +6,20 @@ import subprocess
 
 import httpx
 import pytest
-from qdrant_client import QdrantClient
-from qdrant_client import models as m
-
 import samples
 import server
 from agree import assert_same_records
+from qdrant_client import QdrantClient
+from qdrant_client import models as m
 
 pytestmark = pytest.mark.remote
 
 
 @contextlib.contextmanager
 def connected(running):
-    client = QdrantClient(host="127.0.0.1", port=running.http_port, grpc_port=running.grpc_port, prefer_grpc=True, timeout=30)
+    client = QdrantClient(
+        host="127.0.0.1", port=running.http_port, grpc_port=running.grpc_port, prefer_grpc=True, timeout=30
+    )
     try:
         yield client
     finally:
@@ -77,6 +78,7 @@ def test_a_second_process_on_the_same_directory_is_refused(tmp_path):
     first = server.start_engine(tmp_path)
     second = subprocess.run(
         [server.BINARY, "engine", "--data", tmp_path / "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
+        check=False,
         capture_output=True,
         text=True,
         timeout=30,
@@ -94,6 +96,7 @@ def test_a_taken_port_is_one_clear_message(tmp_path):
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         ended = subprocess.run(
             [server.BINARY, "engine", "--data", tmp_path, "--http", address, "--grpc", "127.0.0.1:0"],
+            check=False,
             capture_output=True,
             text=True,
             timeout=30,
@@ -107,6 +110,7 @@ def test_a_data_directory_that_is_a_file_is_one_clear_message(tmp_path):
     (tmp_path / "data").write_text("no directory")
     ended = subprocess.run(
         [server.BINARY, "engine", "--data", tmp_path / "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"],
+        check=False,
         capture_output=True,
         text=True,
         timeout=30,
@@ -137,7 +141,7 @@ def test_metrics_and_telemetry_count_the_collections(tmp_path):
     assert metrics.headers["content-type"].startswith("text/plain")
     lines = metrics.text.splitlines()
     assert "collections_total 1" in lines
-    assert any(line.startswith('app_info{') and 'version="1.19' in line for line in lines)
+    assert any(line.startswith("app_info{") and 'version="1.19' in line for line in lines)
     assert any(line.startswith('collection_points{id="c"}') and line.endswith(" 50") for line in lines)
     assert httpx.get(running.url + "/telemetry").json()["status"] == "ok"
     assert running.stop() == 0
