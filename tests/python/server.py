@@ -99,3 +99,12 @@ def start_engine(directory, key=None, read_only_key=None):
     arguments = ["engine", "--data", directory / "data", "--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0"]
     server = Server([*arguments, "--until-stdin-closes"], directory / "engine.log", environment)
     return server.wait_until_ready()
+
+
+def start_node(directory, settings=""):
+    """`qmoor serve` with its folder in `directory`, on ports the system chose."""
+    directory = Path(directory)
+    config = directory / "qmoor.toml"
+    config.write_text(f"[gateway]\nhttp_port = 0\ngrpc_port = 0\n{settings}")
+    node = Server(["serve", "--config", config, "--json"], directory / "node.log")
+    return node.wait_until_ready()
