@@ -360,8 +360,9 @@ impl EngineProcess {
             }
             Err(_) => return Err(too_slow()),
         }
-        let greeting: Greeting = serde_json::from_str(&line)
-            .map_err(|_| EngineError::Greeting { line: line.trim_end().chars().take(200).collect() })?;
+        let greeting: Greeting = serde_json::from_str(&line).map_err(|_| {
+            EngineError::Greeting { line: line.trim_end().chars().take(200).collect() }
+        })?;
         // Whatever else it prints must not fill the pipe.
         tokio::spawn(async move {
             let mut rest = lines.into_inner().into_inner();
@@ -508,8 +509,9 @@ async fn refuses_without_key(address: SocketAddr) -> Result<(), EngineError> {
     let stream =
         tokio::net::TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;
     let io = hyper_util::rt::TokioIo::new(stream);
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(io).await.map_err(|error| failed(error.to_string()))?;
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(io)
+        .await
+        .map_err(|error| failed(error.to_string()))?;
     let driver = tokio::spawn(connection);
     let request = http::Request::get("/collections")
         .header(http::header::HOST, address.to_string())

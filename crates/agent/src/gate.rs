@@ -230,7 +230,12 @@ impl Gate {
                 tracing::warn!(?lease, "the lease of a hold ended before the hold did");
             }
         });
-        Hold { inner: Arc::clone(&self.inner), number, lease: lease.abort_handle(), _holder: holder }
+        Hold {
+            inner: Arc::clone(&self.inner),
+            number,
+            lease: lease.abort_handle(),
+            _holder: holder,
+        }
     }
 }
 

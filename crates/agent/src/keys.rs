@@ -103,7 +103,9 @@ pub enum KeysError {
     Damaged { path: PathBuf, reason: String },
     #[error("no key `{id}` (hint: `qmoor keys list` shows them)")]
     Unknown { id: String },
-    #[error("`{id}` is the only {role} key (hint: `qmoor keys rotate {role}` makes another one first)")]
+    #[error(
+        "`{id}` is the only {role} key (hint: `qmoor keys rotate {role}` makes another one first)"
+    )]
     LastOfRole { id: String, role: Role },
 }
 
@@ -128,12 +130,13 @@ impl Keyring {
     ///
     /// # Errors
     /// When the file cannot be read, written or understood.
-    pub fn open_or_create(path: &Path, now: Timestamp) -> Result<(Self, Option<NewKeys>), KeysError> {
+    pub fn open_or_create(
+        path: &Path,
+        now: Timestamp,
+    ) -> Result<(Self, Option<NewKeys>), KeysError> {
         let file_error = |source| KeysError::File { path: path.to_owned(), source };
         match std::fs::read_to_string(path) {
-            Ok(text) => {
-                Ok((Self::of(path, parse(path, &text)?), None))
-            }
+            Ok(text) => Ok((Self::of(path, parse(path, &text)?), None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let [search, index, admin] =
                     [Role::Search, Role::Index, Role::Admin].map(|role| generate(role, now));
@@ -228,8 +231,7 @@ impl Keyring {
     fn replace(&self, keys: Vec<Stored>) -> Result<(), KeysError> {
         let file = File { version: 1, keys };
         let failed = |source| KeysError::File { path: self.path.clone(), source };
-        let mut text =
-            serde_json::to_vec_pretty(&file).map_err(|error| failed(error.into()))?;
+        let mut text = serde_json::to_vec_pretty(&file).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
         write_private(&self.path, &text).map_err(failed)?;
         *self.keys.write() = file.keys;

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,8 +14,11 @@ use tokio::time::Instant;
 
 use crate::control::{Agent, Control, ControlError};
 use crate::engine::{EngineError, EngineProcess, EngineSpec};
+use crate::error::NodeError;
 use crate::gateway::{Gateway, Limits, Listening, bind};
 use crate::keys::{Keyring, KeysError, NewKeys};
+use crate::node::NodeContext;
+use crate::recover;
 use crate::supervise::supervise;
 
 /// How long the control socket may finish what it was asked.
@@ -37,7 +41,9 @@ pub struct ReadyInfo {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
 pub enum ServeError {
-    #[error("cannot listen on {address} (hint: another program has this port, or the address is not this host's; `gateway` in qmoor.toml sets both)")]
+    #[error(
+        "cannot listen on {address} (hint: another program has this port, or the address is not this host's; `gateway` in qmoor.toml sets both)"
+    )]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
     Keys(#[from] KeysError),
@@ -45,6 +51,19 @@ pub enum ServeError {
     Control(#[from] ControlError),
     #[error(transparent)]
     Engine(#[from] EngineError),
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+impl ServeError {
+    /// Whether another agent runs this node: the command line ends with 3 then.
+    #[must_use]
+    pub fn is_busy(&self) -> bool {
+        match self {
+            Self::Node(error) => error.is_busy(),
+            Self::Listen { .. } | Self::Keys(_) | Self::Control(_) | Self::Engine(_) => false,
+        }
+    }
 }
 
 /// Runs a node until the shutdown future ends, then takes it down: no new connections, what is in flight
@@ -58,10 +77,10 @@ pub async fn serve(
     on_ready: impl FnOnce(ReadyInfo),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (keys, new_keys) =
-        Keyring::open_or_create(&config.node.state.join("keys.json"), Timestamp::now())?;
+    let (context, keys, new_keys) = open(config, program.clone()).await?;
+    let config = context.config().clone();
     let engine = EngineProcess::new(EngineSpec {
-        program: program.clone(),
+        program,
         data: config.node.data.clone(),
         log: config.node.state.join("engine.log"),
         start_timeout: config.engine.start_timeout,
@@ -69,7 +88,7 @@ pub async fn serve(
     })
     .remembering(config.node.state.join("data-existed"));
     let listeners = listen(&config).await?;
-    let agent = Agent::new(config, program, engine, keys);
+    let agent = Agent::new(context, engine, keys);
     let addresses = addresses(&listeners);
     agent.listens(addresses.0, addresses.1);
     let control = Control::start(Arc::clone(&agent)).await?;
@@ -89,6 +108,9 @@ pub async fn serve(
     if !drained {
         tracing::warn!("requests were still in flight at the end and were cut");
     }
+    if !agent.jobs_ended(agent.config.gateway.drain_timeout).await {
+        tracing::warn!("a backup or restore was not done; the next start puts things right");
+    }
     control.end(CONTROL_END).await;
     let stopped = agent.engine.stop().await;
     outcome?;
@@ -105,10 +127,35 @@ async fn run(
     ready: ReadyInfo,
     on_ready: impl FnOnce(ReadyInfo),
 ) -> Result<(), ServeError> {
+    recover::before_engine(&agent.context).await?;
+    let claim = agent.context.claim("recovery").map_err(NodeError::from)?;
     first_start(agent).await?;
     on_ready(ready);
-    supervise(agent).await;
+    let cleaned = async {
+        recover::after_engine(&agent.context).await;
+        drop(claim);
+    };
+    let ((), ()) = tokio::join!(cleaned, supervise(agent));
     Ok(())
+}
+
+/// Takes the node's state directory, which nobody else may look into, and reads its keys.
+async fn open(
+    config: Config,
+    program: PathBuf,
+) -> Result<(NodeContext, Keyring, Option<NewKeys>), ServeError> {
+    let opened = tokio::task::spawn_blocking(move || {
+        let state = config.node.state.clone();
+        let context = NodeContext::open(config, program, "serve")?;
+        let private = std::fs::Permissions::from_mode(0o700);
+        fs_err::set_permissions(&state, private).map_err(|source| NodeError::Io {
+            doing: "closing the state directory to others",
+            source,
+        })?;
+        let (keys, new_keys) = Keyring::open_or_create(&state.join("keys.json"), Timestamp::now())?;
+        Ok((context, keys, new_keys))
+    });
+    opened.await.unwrap_or(Err(ServeError::Node(NodeError::BrokeOff { doing: "opening the node" })))
 }
 
 /// The first start fails for good after the start timeout: until then an engine left by an agent that was

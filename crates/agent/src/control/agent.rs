@@ -1,25 +1,29 @@
 //! The node as all its parts see it: what they share, and what it can say of itself.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::config::Config;
 
-use super::wire::{EngineStatus, Status};
+use qmoor_plan::backup::State;
+use tokio_util::task::TaskTracker;
+
+use super::wire::{EngineStatus, LastBackup, LastDrill, Status};
 use crate::engine::{EngineError, EngineProcess};
 use crate::gate::{Gate, GateLimits};
 use crate::keys::Keyring;
+use crate::node::NodeContext;
 
 /// One agent: shared by the gateway, the control socket and the supervision.
 #[derive(Debug)]
 pub struct Agent {
     /// What was configured.
     pub config: Config,
-    /// The binary that has the `engine` command.
-    pub program: PathBuf,
+    /// The node's state: lock, journal and store.
+    pub context: NodeContext,
     /// The engine, running or not.
     pub engine: EngineProcess,
     /// Where requests wait around a backup.
@@ -28,6 +32,8 @@ pub struct Agent {
     pub keys: Keyring,
     /// When this agent started.
     pub started: Timestamp,
+    /// Backups and the like that are going on.
+    pub(super) jobs: TaskTracker,
     facts: Mutex<Facts>,
 }
 
@@ -42,18 +48,20 @@ struct Facts {
 impl Agent {
     /// A node whose engine is not running yet.
     #[must_use]
-    pub fn new(config: Config, program: PathBuf, engine: EngineProcess, keys: Keyring) -> Arc<Self> {
+    pub fn new(context: NodeContext, engine: EngineProcess, keys: Keyring) -> Arc<Self> {
+        let config = context.config().clone();
         let limits = GateLimits {
             hold_budget: config.gateway.hold_budget,
             max_held: config.gateway.max_held,
         };
         Arc::new(Self {
             config,
-            program,
+            context,
             engine,
             gate: Gate::new(limits),
             keys,
             started: Timestamp::now(),
+            jobs: TaskTracker::new(),
             facts: Mutex::default(),
         })
     }
@@ -80,11 +88,18 @@ impl Agent {
         self.facts.lock().engine_trouble = None;
     }
 
+    /// Waits for the jobs that are going on. Says whether they ended in time.
+    pub async fn jobs_ended(&self, within: Duration) -> bool {
+        self.jobs.close();
+        tokio::time::timeout(within, self.jobs.wait()).await.is_ok()
+    }
+
     /// The node at this moment.
     #[must_use]
     pub fn status(&self) -> Status {
         let facts = self.facts.lock().clone();
         let up = self.engine.endpoint().is_some();
+        let state = self.context.state();
         let (starts, since) = self.engine.starts();
         Status {
             name: self.config.node.name.clone(),
@@ -102,6 +117,19 @@ impl Agent {
                 trouble: facts.engine_trouble.filter(|_| !up),
             },
             gate: self.gate.status(),
+            busy: self.context.busy(),
+            last_backup: last_backup(&state),
+            last_drill: last_drill(&state),
         }
     }
+}
+
+fn last_backup(state: &State) -> Option<LastBackup> {
+    let (id, last) = state.completed.iter().max_by_key(|(_, completed)| completed.at)?;
+    Some(LastBackup { id: id.clone(), at: last.at, pause_ms: last.pause_ms })
+}
+
+fn last_drill(state: &State) -> Option<LastDrill> {
+    let (id, last) = state.drilled.iter().max_by_key(|(_, drill)| drill.at)?;
+    Some(LastDrill { id: id.clone(), at: last.at, ok: last.ok, rto_ms: last.rto_ms })
 }

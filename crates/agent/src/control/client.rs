@@ -14,8 +14,17 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 
 use super::socket::FILE;
-use super::wire::{Failure, FreshKey, IdRequest, RoleRequest, Status};
+use super::wire::{
+    BackupChoice, Failure, FreshKey, IdRequest, PinReport, PinRequest, PruneRequest, RoleRequest,
+    Status,
+};
+use crate::backup::{BackupReport, BackupRequest};
+use crate::catalogue::BackupInfo;
+use crate::drill::DrillReport;
 use crate::keys::KeyInfo;
+use crate::node::Progress;
+use crate::prune::PruneReport;
+use crate::restore::{RestorePlan, RestoreReport};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a plain question may take.
@@ -105,6 +114,74 @@ impl Client {
         self.ask(Method::POST, "/keys/session", &RoleRequest { role }).await
     }
 
+    /// All backups, oldest first.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn backups(&self) -> Result<Vec<BackupInfo>, ClientError> {
+        self.ask(Method::GET, "/backups", &Value::Null).await
+    }
+
+    /// Makes a backup.
+    ///
+    /// # Errors
+    /// As [`Client::job`].
+    pub async fn backup(
+        &self,
+        request: &BackupRequest,
+        on_event: impl FnMut(Progress) + Send,
+    ) -> Result<BackupReport, ClientError> {
+        self.job("/backup", request, on_event).await
+    }
+
+    /// What a restore of this backup would do; `latest` is the newest.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn plan_restore(&self, id: &str) -> Result<RestorePlan, ClientError> {
+        self.ask(Method::POST, "/restore/plan", &choice(id)).await
+    }
+
+    /// Restores this backup; `latest` is the newest.
+    ///
+    /// # Errors
+    /// As [`Client::job`].
+    pub async fn restore(
+        &self,
+        id: &str,
+        on_event: impl FnMut(Progress) + Send,
+    ) -> Result<RestoreReport, ClientError> {
+        self.job("/restore", &choice(id), on_event).await
+    }
+
+    /// Restores this backup into scratch and checks it; `latest` is the newest.
+    ///
+    /// # Errors
+    /// As [`Client::job`].
+    pub async fn drill(
+        &self,
+        id: &str,
+        on_event: impl FnMut(Progress) + Send,
+    ) -> Result<DrillReport, ClientError> {
+        self.job("/drill", &choice(id), on_event).await
+    }
+
+    /// Removes the backups that no rule keeps, or says which those would be.
+    ///
+    /// # Errors
+    /// As [`Client::job`].
+    pub async fn prune(&self, dry_run: bool) -> Result<PruneReport, ClientError> {
+        self.job("/prune", &PruneRequest { dry_run }, |_| {}).await
+    }
+
+    /// Sets a pin or takes it away.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn pin(&self, id: &str, pinned: bool) -> Result<PinReport, ClientError> {
+        self.ask(Method::POST, "/pin", &PinRequest { id: Some(id.to_owned()), pinned }).await
+    }
+
     /// One question, one answer.
     ///
     /// # Errors
@@ -139,7 +216,7 @@ impl Client {
         &self,
         path: &str,
         body: &(impl serde::Serialize + Sync),
-        mut on_event: impl FnMut(Value) + Send,
+        mut on_event: impl FnMut(Progress) + Send,
     ) -> Result<T, ClientError> {
         let response = self.send(Method::POST, path, body).await?;
         if !response.status().is_success() {
@@ -149,7 +226,9 @@ impl Client {
         let mut lines = Lines { body: response.into_body(), rest: BytesMut::new() };
         while let Some(line) = lines.next().await? {
             match decode::<Line>(&line)? {
-                Line::Event(event) => on_event(event),
+                Line::Event(event) => {
+                    on_event(serde_json::from_value(event).map_err(|error| broken(&error))?);
+                }
                 Line::Done(value) => {
                     return serde_json::from_value(value).map_err(|error| broken(&error));
                 }
@@ -185,10 +264,9 @@ impl Client {
                 return Err(ClientError::Connect { path: self.path.clone(), source });
             }
         };
-        let (mut sender, connection) =
-            hyper::client::conn::http1::handshake(TokioIo::new(stream))
-                .await
-                .map_err(|error| broken(&error))?;
+        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| broken(&error))?;
         // Ends with the response's body.
         tokio::spawn(connection);
         let request = Request::builder()
@@ -246,6 +324,10 @@ impl Lines {
             }
         }
     }
+}
+
+fn choice(id: &str) -> BackupChoice {
+    BackupChoice { id: Some(id.to_owned()) }
 }
 
 fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {

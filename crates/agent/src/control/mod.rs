@@ -3,11 +3,13 @@
 
 pub mod client;
 mod agent;
+mod jobs;
+mod public;
 mod reply;
 mod routes;
 mod socket;
 pub mod wire;
 
 pub use agent::Agent;
-pub(crate) use routes::public;
+pub(crate) use public::public;
 pub use socket::{Control, ControlError};

@@ -15,14 +15,11 @@ const REQUEST_BYTES_MAX: usize = 64 * 1024;
 
 /// One value, or why there is none.
 pub(super) fn one<T: Serialize>(result: Result<T, Failure>) -> Response<Body> {
-    let value = result.and_then(|value| {
-        serde_json::to_value(value).map_err(|error| Failure::failed(&error))
-    });
+    let value = result
+        .and_then(|value| serde_json::to_value(value).map_err(|error| Failure::failed(&error)));
     match value {
         Ok(value) => json(StatusCode::OK, &value),
-        Err(failure) => {
-            json(status(failure.kind), &serde_json::json!({ "error": failure }))
-        }
+        Err(failure) => json(status(failure.kind), &serde_json::json!({ "error": failure })),
     }
 }
 
@@ -45,5 +42,6 @@ pub(super) async fn body<T: DeserializeOwned>(body: Incoming) -> Result<T, Failu
         .map_err(|error| usage(format!("the request cannot be read: {error}")))?
         .to_bytes();
     let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
-    serde_json::from_slice(&bytes).map_err(|error| usage(format!("the request is not understood: {error}")))
+    serde_json::from_slice(&bytes)
+        .map_err(|error| usage(format!("the request is not understood: {error}")))
 }

@@ -8,10 +8,16 @@ use hyper::body::Incoming;
 use jiff::Timestamp;
 
 use super::agent::Agent;
+use super::jobs::{Job, failure};
 use super::reply::{body, one};
-use super::wire::{Failure, FailureKind, FreshKey, IdRequest, RoleRequest};
+use super::wire::{
+    BackupChoice, Failure, FailureKind, FreshKey, IdRequest, PinReport, PinRequest, PruneRequest,
+    RoleRequest,
+};
+use crate::catalogue;
 use crate::gateway::answer::Body;
 use crate::keys::{KeyInfo, KeysError, Secret};
+use crate::restore::{RestorePlan, plan_restore};
 
 /// Answers on the control socket, whose opener may do everything.
 pub(super) async fn private(
@@ -26,27 +32,66 @@ pub(super) async fn private(
         (&Method::POST, "/keys/rotate") => one(rotate(&agent, request).await),
         (&Method::POST, "/keys/revoke") => one(revoke(&agent, request).await),
         (&Method::POST, "/keys/session") => one(session(&agent, request).await),
+        (&Method::GET, "/backups") => {
+            one(catalogue::list(&agent.context).await.map_err(|error| failure(&error)))
+        }
+        (&Method::POST, "/backup") => match body(request.into_body()).await {
+            Ok(wanted) => agent.stream(Job::Backup(wanted)),
+            Err(failure) => one::<()>(Err(failure)),
+        },
+        (&Method::POST, "/restore/plan") => one(plan(&agent, request).await),
+        (&Method::POST, "/restore") => job(&agent, request, Job::Restore).await,
+        (&Method::POST, "/drill") => job(&agent, request, Job::Drill).await,
+        (&Method::POST, "/prune") => match body::<PruneRequest>(request.into_body()).await {
+            Ok(wanted) => agent.stream(Job::Prune { dry_run: wanted.dry_run }),
+            Err(failure) => one::<()>(Err(failure)),
+        },
+        (&Method::POST, "/pin") => one(pin(&agent, request).await),
         _ => one::<()>(Err(nothing(&method, &path))),
     })
-}
-
-/// Answers the node's own paths at the gateway, which has checked the role.
-pub(crate) async fn public(agent: &Arc<Agent>, request: Request<Incoming>) -> Response<Body> {
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    match (&method, path.as_str()) {
-        (&Method::GET, "/qmoor/v1/status") => one(Ok(agent.status())),
-        _ => one::<()>(Err(nothing(&method, &path))),
-    }
 }
 
 fn nothing(method: &Method, path: &str) -> Failure {
     Failure::new(FailureKind::Unknown, format!("there is no {method} {path}"))
 }
 
+/// A job on one backup.
+async fn job(
+    agent: &Arc<Agent>,
+    request: Request<Incoming>,
+    job: fn(Option<String>) -> Job,
+) -> Response<Body> {
+    let wanted = async {
+        let wanted: BackupChoice = body(request.into_body()).await?;
+        agent.resolve(wanted.id).await
+    };
+    match wanted.await {
+        Ok(id) => agent.stream(job(id)),
+        Err(failure) => one::<()>(Err(failure)),
+    }
+}
+
+async fn plan(agent: &Agent, request: Request<Incoming>) -> Result<RestorePlan, Failure> {
+    let wanted: BackupChoice = body(request.into_body()).await?;
+    let id = agent.resolve(wanted.id).await?;
+    plan_restore(&agent.context, id.as_deref()).await.map_err(|error| failure(&error))
+}
+
+async fn pin(agent: &Agent, request: Request<Incoming>) -> Result<PinReport, Failure> {
+    let wanted: PinRequest = body(request.into_body()).await?;
+    let id = agent.resolve_one(wanted.id).await?;
+    let done = match wanted.pinned {
+        true => catalogue::pin(&agent.context, &id).await,
+        false => catalogue::unpin(&agent.context, &id).await,
+    };
+    done.map_err(|error| failure(&error))?;
+    Ok(PinReport { id, pinned: wanted.pinned })
+}
+
 async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
     let wanted: RoleRequest = body(request.into_body()).await?;
-    let made = agent.keys.rotate(wanted.role, Timestamp::now()).map_err(|error| keys_failure(&error))?;
+    let made =
+        agent.keys.rotate(wanted.role, Timestamp::now()).map_err(|error| keys_failure(&error))?;
     tracing::info!(role = %wanted.role, id = made.0.id, "key added");
     Ok(fresh(made))
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::gate::GateStatus;
 use crate::keys::KeyInfo;
+use crate::lock::Holder;
 
 /// A running node at one moment.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -31,6 +32,36 @@ pub struct Status {
     pub engine: EngineStatus,
     /// The gate.
     pub gate: GateStatus,
+    /// What is being done with the node's backups, if anything is.
+    pub busy: Option<Holder>,
+    /// The last backup that ended well.
+    pub last_backup: Option<LastBackup>,
+    /// The last drill.
+    pub last_drill: Option<LastDrill>,
+}
+
+/// The last backup that ended well.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LastBackup {
+    /// Its id.
+    pub id: String,
+    /// When it ended.
+    pub at: Timestamp,
+    /// How long requests were held, in milliseconds.
+    pub pause_ms: f64,
+}
+
+/// The last drill.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct LastDrill {
+    /// The backup that was restored.
+    pub id: String,
+    /// When it ended.
+    pub at: Timestamp,
+    /// Whether everything was as it should be.
+    pub ok: bool,
+    /// The measured recovery time, in milliseconds.
+    pub rto_ms: f64,
 }
 
 /// The engine at one moment.
@@ -78,6 +109,44 @@ pub struct RoleRequest {
 pub struct IdRequest {
     /// The id, as listed.
     pub id: String,
+}
+
+/// Which backup is meant: an id, the beginning of one, or the newest (`latest`, or none).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupChoice {
+    /// The id.
+    #[serde(default)]
+    pub id: Option<String>,
+}
+
+/// Asks for the pruning of the backups.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneRequest {
+    /// Only a look at what would be kept and removed.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// Asks for a pin to be set or taken away.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PinRequest {
+    /// Which backup, as in [`BackupChoice`].
+    #[serde(default)]
+    pub id: Option<String>,
+    /// Whether it is to be pinned.
+    pub pinned: bool,
+}
+
+/// A backup that is pinned now, or not any more.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PinReport {
+    /// The backup.
+    pub id: String,
+    /// Whether it is pinned.
+    pub pinned: bool,
 }
 
 /// Why something was not done.

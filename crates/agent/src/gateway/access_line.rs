@@ -39,6 +39,11 @@ impl AccessLine {
         self.caller = Some(caller);
     }
 
+    /// Whose request it is, once that is known.
+    pub(super) fn who(&self) -> Option<&KeyInfo> {
+        self.caller.as_ref()
+    }
+
     /// How long the request waited at the gate.
     pub(super) fn held(&mut self, held: Duration) {
         self.held = held;

@@ -47,8 +47,6 @@ pub(super) enum Refusal {
     Forbidden(String),
     /// The request makes no sense to a gateway.
     Bad(String),
-    /// There is nothing at this path.
-    NotFound(String),
     /// Held for too long, or too many are: come again.
     Busy(String),
     /// The engine is down; nothing has reached it.
@@ -67,7 +65,6 @@ impl Refusal {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Bad(_) => StatusCode::BAD_REQUEST,
-            Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::Down(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::BAD_GATEWAY,
@@ -82,7 +79,6 @@ impl Refusal {
             Self::Unauthorized(_) => tonic::Code::Unauthenticated,
             Self::Forbidden(_) => tonic::Code::PermissionDenied,
             Self::Bad(_) => tonic::Code::InvalidArgument,
-            Self::NotFound(_) => tonic::Code::NotFound,
             Self::Busy(_) => tonic::Code::ResourceExhausted,
             Self::Down(_) | Self::Broken(_) => tonic::Code::Unavailable,
             Self::TooSlow(_) | Self::Starved => tonic::Code::DeadlineExceeded,
@@ -96,7 +92,6 @@ impl Refusal {
             Self::Unauthorized(_)
             | Self::Forbidden(_)
             | Self::Bad(_)
-            | Self::NotFound(_)
             | Self::Broken(_)
             | Self::TooSlow(_)
             | Self::Starved => false,
@@ -107,7 +102,8 @@ impl Refusal {
     pub(super) fn answer(&self, dialect: Dialect) -> Response<Body> {
         let mut response = match dialect {
             Dialect::Rest => {
-                let message = serde_json::json!({"status": {"error": self.to_string()}, "time": 0.0});
+                let message =
+                    serde_json::json!({"status": {"error": self.to_string()}, "time": 0.0});
                 json(self.status(), &message)
             }
             Dialect::Grpc => {
@@ -135,7 +131,6 @@ impl fmt::Display for Refusal {
             Self::Unauthorized(what) => formatter.write_str(what),
             Self::Forbidden(what) => write!(formatter, "Forbidden: {what}"),
             Self::Bad(what)
-            | Self::NotFound(what)
             | Self::Busy(what)
             | Self::Down(what)
             | Self::Broken(what)
@@ -164,7 +159,9 @@ pub(crate) fn json(status: StatusCode, value: &serde_json::Value) -> Response<Bo
 pub(super) fn text(status: StatusCode, what: &'static str) -> Response<Body> {
     let mut response = Response::new(full(Bytes::from_static(what.as_bytes())));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     response
 }
 

@@ -13,9 +13,10 @@ pub(super) const API_KEY: http::HeaderName = http::HeaderName::from_static("api-
 pub(super) fn caller(headers: &HeaderMap, keys: &Keyring) -> Result<KeyInfo, Refusal> {
     let mut presented: Option<&str> = None;
     for value in headers.get_all(API_KEY).iter().map(|value| value.to_str().ok()).chain(
-        headers.get_all(AUTHORIZATION).iter().map(|value| {
-            value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "))
-        }),
+        headers
+            .get_all(AUTHORIZATION)
+            .iter()
+            .map(|value| value.to_str().ok().and_then(|text| text.strip_prefix("Bearer "))),
     ) {
         let Some(key) = value else {
             return Err(Refusal::Unauthorized("Invalid API key"));

@@ -115,7 +115,9 @@ impl Gateway {
             .authority(address.to_string())
             .path_and_query(path)
             .build()
-            .map_err(|error| Refusal::Bad(format!("the request's path cannot be passed on: {error}")))?;
+            .map_err(|error| {
+                Refusal::Bad(format!("the request's path cannot be passed on: {error}"))
+            })?;
         parts.version = version;
         engine_headers(&mut parts.headers, dialect, endpoint)?;
         let (upload, starved) = Upload::new(body, self.limits.body_idle);
@@ -127,7 +129,8 @@ impl Gateway {
                 Err(Refusal::Down("the engine does not accept connections".to_owned()))
             }
             Ok(Err(_)) => Err(Refusal::Broken(
-                "the connection to the engine broke; the request may have been carried out".to_owned(),
+                "the connection to the engine broke; the request may have been carried out"
+                    .to_owned(),
             )),
             Err(_) => {
                 let waited = self.limits.answer_timeout;
@@ -193,10 +196,7 @@ mod tests {
             ("content-length", "5"),
             ("content-type", "application/json"),
         ] {
-            headers.append(
-                name.parse::<HeaderName>().unwrap(),
-                HeaderValue::from_static(value),
-            );
+            headers.append(name.parse::<HeaderName>().unwrap(), HeaderValue::from_static(value));
         }
         engine_headers(&mut headers, Dialect::Rest, &endpoint).unwrap();
         assert_eq!(headers.len(), 2);

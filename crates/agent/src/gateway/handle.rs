@@ -49,7 +49,7 @@ impl Gateway {
             return Ok(response);
         }
         if path.starts_with(OWN) {
-            let response = control::public(&self.agent, request).await;
+            let response = control::public(&self.agent, line.who(), request).await;
             line.status(response.status());
             return Ok(response);
         }
@@ -94,7 +94,9 @@ impl Gateway {
         if allows(role, access.need) {
             return Ok(());
         }
-        Err(Refusal::Forbidden(format!("the {role} key may not do this, it needs the {needed} key")))
+        Err(Refusal::Forbidden(format!(
+            "the {role} key may not do this, it needs the {needed} key"
+        )))
     }
 
     /// Waits for the gate and for an engine that answers, both within the deadline.

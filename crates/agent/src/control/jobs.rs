@@ -1,0 +1,159 @@
+//! Work that takes a while: done in a task of its own, which goes on when whoever asked goes away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::StreamExt;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Response};
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Frame;
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+
+use super::agent::Agent;
+use super::client::Line;
+use super::wire::{Failure, FailureKind};
+use crate::backup::{BackupRequest, backup};
+use crate::catalogue;
+use crate::drill::drill;
+use crate::error::NodeError;
+use crate::gateway::answer::Body;
+use crate::node::{Progress, Watch};
+use crate::prune::prune;
+use crate::restore::restore;
+use crate::store::StoreError;
+
+/// How many events may wait for a slow reader; more are left out.
+const EVENTS_AHEAD: usize = 256;
+/// How long the end of a job waits for a slow reader.
+const LAST_WORD: Duration = Duration::from_secs(30);
+
+/// What can be asked for.
+#[derive(Debug, Clone)]
+pub(super) enum Job {
+    /// A backup.
+    Backup(BackupRequest),
+    /// A restore of this backup, or of the newest.
+    Restore(Option<String>),
+    /// A drill of this backup, or of the newest.
+    Drill(Option<String>),
+    /// The pruning of the backups.
+    Prune {
+        /// Only a look.
+        dry_run: bool,
+    },
+}
+
+impl Agent {
+    async fn run(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+        let node = &self.context;
+        match job {
+            Job::Backup(request) => {
+                value(backup(node, &self.engine, &self.gate, &request, watch).await)
+            }
+            Job::Restore(id) => value(
+                restore(node, Some(&self.engine), Some(&self.gate), id.as_deref(), watch).await,
+            ),
+            Job::Drill(id) => value(drill(node, id.as_deref(), watch).await),
+            Job::Prune { dry_run } => value(prune(node, dry_run).await),
+        }
+    }
+
+    /// Begins a job whose end is all that is asked for.
+    pub(super) fn begin(self: &Arc<Self>, job: Job) -> oneshot::Receiver<Result<Value, Failure>> {
+        let (done, result) = oneshot::channel();
+        let agent = Arc::clone(self);
+        self.jobs.spawn(async move {
+            let outcome = agent.run(job, &|_| {}).await;
+            // Nobody may be waiting any more; the journal and the log have it.
+            let _unheard = done.send(outcome);
+        });
+        result
+    }
+
+    /// Begins a job and answers with a line for each event, and one for the end.
+    pub(super) fn stream(self: &Arc<Self>, job: Job) -> Response<Body> {
+        let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
+        let agent = Arc::clone(self);
+        self.jobs.spawn(async move {
+            let watch = |progress: Progress| {
+                if let Ok(event) = serde_json::to_value(progress) {
+                    let _full_or_gone = sender.try_send(Line::Event(event));
+                }
+            };
+            let last = match agent.run(job, &watch).await {
+                Ok(value) => Line::Done(value),
+                Err(failure) => Line::Error(failure),
+            };
+            let _gone = tokio::time::timeout(LAST_WORD, sender.send(last)).await;
+        });
+        let lines = futures::stream::unfold(receiver, async |mut receiver| {
+            let line = receiver.recv().await?;
+            Some((line, receiver))
+        });
+        let frames = lines.map(|line| {
+            let mut bytes = serde_json::to_vec(&line).unwrap_or_default();
+            bytes.push(b'\n');
+            Ok(Frame::data(Bytes::from(bytes)))
+        });
+        let mut response = Response::new(StreamBody::new(frames).boxed_unsync());
+        response
+            .headers_mut()
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
+        response
+    }
+
+    /// The whole id of the backup that is meant by an id, the beginning of one, or `latest` (none).
+    pub(super) async fn resolve(&self, id: Option<String>) -> Result<Option<String>, Failure> {
+        let Some(wanted) = id.filter(|id| id != "latest") else { return Ok(None) };
+        let entries = self
+            .context
+            .blocking("listing the backups", |node| Ok(node.store()?.list()?))
+            .await
+            .map_err(|error| failure(&error))?;
+        let mut ids: Vec<String> = entries.into_iter().map(|entry| entry.id).collect();
+        if ids.contains(&wanted) {
+            return Ok(Some(wanted));
+        }
+        ids.retain(|id| id.starts_with(&wanted));
+        match ids.as_slice() {
+            [id] => Ok(Some(id.clone())),
+            [] => Err(Failure {
+                hint: Some("`qmoor backups` lists them".to_owned()),
+                ..Failure::new(FailureKind::Unknown, format!("there is no backup `{wanted}`"))
+            }),
+            [_, _, ..] => Err(Failure::new(
+                FailureKind::Usage,
+                format!("several backups begin with `{wanted}`: {}", ids.join(", ")),
+            )),
+        }
+    }
+
+    /// As [`Agent::resolve`], where a name is needed.
+    pub(super) async fn resolve_one(&self, id: Option<String>) -> Result<String, Failure> {
+        match self.resolve(id).await? {
+            Some(id) => Ok(id),
+            None => {
+                let found = catalogue::find(&self.context, None).await;
+                found.map(|(entry, _)| entry.id).map_err(|error| failure(&error))
+            }
+        }
+    }
+}
+
+fn value<T: serde::Serialize>(result: Result<T, NodeError>) -> Result<Value, Failure> {
+    let report = result.map_err(|error| failure(&error))?;
+    serde_json::to_value(report).map_err(|error| Failure::failed(&error))
+}
+
+/// A failure of the node, of the sort that its asker must know.
+pub(super) fn failure(error: &NodeError) -> Failure {
+    let kind = match error {
+        error if error.is_busy() => FailureKind::Busy,
+        NodeError::Store(StoreError::NoSuchBackup { .. }) => FailureKind::Unknown,
+        _ => FailureKind::Failed,
+    };
+    Failure { kind, ..Failure::failed(error) }
+}

@@ -1,0 +1,163 @@
+//! What may be asked through the gateway: an indexing job ends with a backup, and needs no shell on the node.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use serde::{Deserialize, Serialize};
+
+use super::agent::Agent;
+use super::jobs::{Job, failure};
+use super::reply::{body, one, status};
+use super::wire::{Failure, FailureKind};
+use crate::backup::BackupRequest;
+use crate::catalogue::{self, BackupInfo};
+use crate::gateway::answer::{Body, json};
+use crate::keys::KeyInfo;
+
+const BACKUPS: &str = "/qmoor/v1/backups";
+
+/// The body of `POST /qmoor/v1/backups`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    #[serde(default)]
+    batch_id: Option<String>,
+    #[serde(default)]
+    labels: BTreeMap<String, String>,
+    /// Whether the answer waits for the end of the backup.
+    #[serde(default = "yes")]
+    wait: bool,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// The answer of `GET /qmoor/v1/backups/{id}`.
+#[derive(Debug, Serialize)]
+struct Progressed {
+    id: String,
+    state: Stage,
+    /// The step it is at, while it is made.
+    step: Option<String>,
+    /// Why it failed.
+    error: Option<String>,
+    backup: Option<BackupInfo>,
+}
+
+/// How far a backup is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Stage {
+    InProgress,
+    Complete,
+    Incomplete,
+}
+
+/// Answers the node's own paths at the gateway, which has checked the caller's role.
+pub(crate) async fn public(
+    agent: &Arc<Agent>,
+    caller: Option<&KeyInfo>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let id = path.strip_prefix(BACKUPS).and_then(|rest| rest.strip_prefix('/'));
+    match (&method, path.as_str(), id) {
+        (&Method::GET, "/qmoor/v1/status", _) => one(Ok(agent.status())),
+        (&Method::GET, BACKUPS, _) => {
+            one(catalogue::list(&agent.context).await.map_err(|error| failure(&error)))
+        }
+        (&Method::POST, BACKUPS, _) => begin(agent, caller, request).await,
+        (&Method::GET, _, Some(id)) => one(progressed(agent, id).await),
+        _ => one::<()>(Err(Failure::new(
+            FailureKind::Unknown,
+            format!("there is no {method} {path}"),
+        ))),
+    }
+}
+
+async fn begin(
+    agent: &Arc<Agent>,
+    caller: Option<&KeyInfo>,
+    request: Request<Incoming>,
+) -> Response<Body> {
+    let wanted: Wanted = match body(request.into_body()).await {
+        Ok(wanted) => wanted,
+        Err(failure) => return one::<()>(Err(failure)),
+    };
+    let why = caller.map_or_else(
+        || "asked through the gateway".to_owned(),
+        |caller| format!("asked through the gateway with the {} key {}", caller.role, caller.id),
+    );
+    let asked =
+        BackupRequest { batch_id: wanted.batch_id, labels: wanted.labels, max_pause: None, why };
+    let before = current(agent);
+    if let Some(id) = before {
+        let message = format!(
+            "backup {id} is being made (hint: ask after it, and come again when it is done)"
+        );
+        return one::<()>(Err(Failure::new(FailureKind::Busy, message)));
+    }
+    let mut result = agent.begin(Job::Backup(asked));
+    if !wanted.wait
+        && let Some(id) = begun(agent, &mut result).await
+    {
+        return json(
+            StatusCode::ACCEPTED,
+            &serde_json::json!({ "id": id, "state": Stage::InProgress }),
+        );
+    }
+    match result.await {
+        Ok(outcome) => one(outcome),
+        Err(_) => {
+            let lost = Failure::new(FailureKind::Failed, "the backup broke off".to_owned());
+            json(status(lost.kind), &serde_json::json!({ "error": lost }))
+        }
+    }
+}
+
+/// The id of the backup that is being made.
+fn current(agent: &Agent) -> Option<String> {
+    agent.context.state().current.map(|current| current.id)
+}
+
+/// Waits until the backup has its id in the journal; none when it ended before.
+async fn begun(
+    agent: &Agent,
+    result: &mut tokio::sync::oneshot::Receiver<Result<serde_json::Value, Failure>>,
+) -> Option<String> {
+    const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
+    loop {
+        if !result.is_empty() || result.is_terminated() {
+            return None;
+        }
+        if let Some(id) = current(agent) {
+            return Some(id);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn progressed(agent: &Agent, id: &str) -> Result<Progressed, Failure> {
+    if let Some(current) = agent.context.state().current.filter(|current| current.id == id) {
+        return Ok(Progressed {
+            id: current.id,
+            state: Stage::InProgress,
+            step: current.step.map(|step| step.to_string()),
+            error: current.failed.map(|(step, error)| format!("{step}: {error}")),
+            backup: None,
+        });
+    }
+    let backups = catalogue::list(&agent.context).await.map_err(|error| failure(&error))?;
+    let found = backups.into_iter().find(|backup| backup.id == id).ok_or_else(|| {
+        Failure::new(
+            FailureKind::Unknown,
+            format!("there is no backup `{id}`: it failed, was pruned, or never was"),
+        )
+    })?;
+    let state = if found.complete { Stage::Complete } else { Stage::Incomplete };
+    Ok(Progressed { id: found.id.clone(), state, step: None, error: None, backup: Some(found) })
+}
