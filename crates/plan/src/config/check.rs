@@ -13,7 +13,12 @@ pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
     let rules = [kept.last, kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.min_verified];
     if rules.iter().all(|count| *count == 0) {
         let message = "no rule of `[retention]` keeps anything".to_owned();
-        reader.contradiction("retention.last", message, "set `last` to 1 or more");
+        reader.contradiction(
+            "retention.last",
+            "retention.daily",
+            message,
+            "set `last` to 1 or more",
+        );
     }
 }
 
@@ -22,7 +27,7 @@ fn ports(config: &Config, reader: &mut Reader<'_>) {
     if port != 0 && port == config.gateway.grpc_port {
         let message = format!("is {port}, and so is `gateway.http_port`");
         let hint = "give them different ports; each serves REST and gRPC";
-        reader.contradiction("gateway.grpc_port", message, hint);
+        reader.contradiction("gateway.grpc_port", "gateway.http_port", message, hint);
     }
 }
 
@@ -53,7 +58,8 @@ fn folders(config: &Config, reader: &mut Reader<'_>) {
             outer.0,
             outer.1.display()
         );
-        reader.contradiction(inner.0, message, "choose folders that lie outside each other");
+        let hint = "choose folders that lie outside each other";
+        reader.contradiction(inner.0, outer.0, message, hint);
     }
 }
 

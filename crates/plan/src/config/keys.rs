@@ -42,7 +42,7 @@ impl Key {
             Kind::Name => "name".to_owned(),
             Kind::Path => "path".to_owned(),
             Kind::Address => "IP address".to_owned(),
-            Kind::Choice(words) => format!("one of {}", quoted(words)),
+            Kind::Choice(words) => quoted(words),
             Kind::Number(min, max) => format!("number, {min} to {max}"),
             Kind::Duration(min, max) => {
                 format!("duration, {} to {}", duration_text(*min), duration_text(*max))
@@ -71,13 +71,19 @@ pub(super) fn quoted(words: &[&str]) -> String {
 /// A duration in the largest unit that gives a whole number, as one would write it in the file.
 pub(super) fn duration_text(duration: Duration) -> String {
     let ms = duration.as_millis();
-    match ms {
-        _ if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
-        _ if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
-        _ if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
-        _ if ms % 1000 == 0 => format!("{}s", ms / 1000),
-        _ => format!("{ms}ms"),
+    if ms.is_multiple_of(3_600_000) {
+        format!("{}h", ms / 3_600_000)
+    } else if ms.is_multiple_of(60_000) {
+        format!("{}m", ms / 60_000)
+    } else if ms.is_multiple_of(1000) {
+        format!("{}s", ms / 1000)
+    } else {
+        format!("{ms}ms")
     }
+}
+
+const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
+    Key { path, kind, default, doc }
 }
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -93,7 +99,8 @@ const TABLES: &[(&str, &str)] = &[
     ("store", "Where snapshots are kept."),
     (
         "retention",
-        "Which snapshots `qmoor prune` keeps. A snapshot is kept when any rule keeps it; hours, days, \
+        "Which snapshots `qmoor prune` keeps. A snapshot is kept when any rule keeps it; hours, \
+         days, \
          weeks and months are those of UTC. Pinned ones, one in progress and the last good one are \
          always kept.",
     ),
@@ -101,182 +108,172 @@ const TABLES: &[(&str, &str)] = &[
 ];
 
 const KEYS: &[Key] = &[
-    Key {
-        path: "node.name",
-        kind: Kind::Name,
-        default: "\"qmoor\"",
-        doc: "Name of the node, in logs and in snapshots.",
-    },
-    Key {
-        path: "node.dir",
-        kind: Kind::Path,
-        default: "\"./qmoor-data\"",
-        doc: "Folder that holds the node. Relative paths start at the folder of this file.",
-    },
-    Key {
-        path: "node.data",
-        kind: Kind::Path,
-        default: "\"./qmoor-data/data\"",
-        doc: "What the engine stores: what is backed up, lost and restored. Unless set, `data` \
-              inside `node.dir`.",
-    },
-    Key {
-        path: "node.state",
-        kind: Kind::Path,
-        default: "\"./qmoor-data/state\"",
-        doc: "Keys, journal, lock and control socket. Unless set, `state` inside `node.dir`.",
-    },
-    Key {
-        path: "engine.kind",
-        kind: Kind::Choice(&["embedded"]),
-        default: "\"embedded\"",
-        doc: "Which engine. `embedded` is the storage engine of Qdrant as a library, inside the \
-              `qmoor` binary.",
-    },
-    Key {
-        path: "engine.start_timeout",
-        kind: Kind::Duration(MILLISECOND, DAY),
-        default: "\"5m\"",
-        doc: "Longest wait from the start of the engine to its first answer. A large node loads for \
-              minutes.",
-    },
-    Key {
-        path: "engine.stop_timeout",
-        kind: Kind::Duration(MILLISECOND, DAY),
-        default: "\"2m\"",
-        doc: "Longest wait for the engine to end by itself. After that it is killed, and the stop is \
-              not clean.",
-    },
-    Key {
-        path: "gateway.listen",
-        kind: Kind::Address,
-        default: "\"127.0.0.1\"",
-        doc: "Address the gateway listens on. On a node in a network: its fixed private address.",
-    },
-    Key {
-        path: "gateway.http_port",
-        kind: Kind::Number(0, 65_535),
-        default: "6333",
-        doc: "Port for REST; gRPC is served on it too. 0 means any free port.",
-    },
-    Key {
-        path: "gateway.grpc_port",
-        kind: Kind::Number(0, 65_535),
-        default: "6334",
-        doc: "Port for clients that expect gRPC on a port of its own. 0 means any free port.",
-    },
-    Key {
-        path: "gateway.hold_budget",
-        kind: Kind::Duration(MILLISECOND, MINUTE),
-        default: "\"4s\"",
-        doc: "Longest time a request is held around a backup before it is answered with 429. Keep \
-              it below the timeout of your clients: the official Python client gives up after 5 s.",
-    },
-    Key {
-        path: "gateway.drain_timeout",
-        kind: Kind::Duration(MILLISECOND, DAY),
-        default: "\"30s\"",
-        doc: "Longest wait for the requests in flight to end, before a backup and at shutdown.",
-    },
-    Key {
-        path: "gateway.max_held",
-        kind: Kind::Number(1, MANY),
-        default: "1024",
-        doc: "Most requests held at once; more are answered with 429 at once.",
-    },
-    Key {
-        path: "gateway.max_connections",
-        kind: Kind::Number(1, MANY),
-        default: "4096",
-        doc: "Most client connections open at once.",
-    },
-    Key {
-        path: "backup.max_pause",
-        kind: Kind::Duration(MILLISECOND, DAY),
-        default: "\"30s\"",
-        doc: "A backup whose pause is forecast to be longer is refused.",
-    },
-    Key {
-        path: "backup.gate_timeout",
-        kind: Kind::Duration(MILLISECOND, DAY),
-        default: "\"60s\"",
-        doc: "Longest wait for the optimizers of the engine to become idle before a backup.",
-    },
-    Key {
-        path: "backup.sample_points",
-        kind: Kind::Number(0, MANY),
-        default: "64",
-        doc: "Points per collection recorded in the manifest with the hashes of their payload and \
-              vectors.",
-    },
-    Key {
-        path: "backup.golden_queries",
-        kind: Kind::Number(0, 1000),
-        default: "8",
-        doc: "Queries per collection recorded in the manifest with their answers.",
-    },
-    Key {
-        path: "store.kind",
-        kind: Kind::Choice(&["restic"]),
-        default: "\"restic\"",
-        doc: "Which kind of store. `restic` is a repository in the format of restic: encrypted, \
-              deduplicated, incremental, and readable by the `restic` program without qmoor.",
-    },
-    Key {
-        path: "store.path",
-        kind: Kind::Path,
-        default: "\"./qmoor-data/store\"",
-        doc: "Folder of the repository. Unless set, `store` inside `node.dir`; on a real node put it \
-              on another disk.",
-    },
-    Key {
-        path: "retention.last",
-        kind: Kind::Number(0, MANY),
-        default: "3",
-        doc: "Keep the newest so many.",
-    },
-    Key {
-        path: "retention.hourly",
-        kind: Kind::Number(0, MANY),
-        default: "0",
-        doc: "Keep the newest of each of so many hours that have one.",
-    },
-    Key {
-        path: "retention.daily",
-        kind: Kind::Number(0, MANY),
-        default: "7",
-        doc: "Keep the newest of each of so many days that have one.",
-    },
-    Key {
-        path: "retention.weekly",
-        kind: Kind::Number(0, MANY),
-        default: "4",
-        doc: "Keep the newest of each of so many ISO weeks that have one.",
-    },
-    Key {
-        path: "retention.monthly",
-        kind: Kind::Number(0, MANY),
-        default: "6",
-        doc: "Keep the newest of each of so many months that have one.",
-    },
-    Key {
-        path: "retention.min_verified",
-        kind: Kind::Number(0, MANY),
-        default: "2",
-        doc: "Keep the newest so many of those that a verify or a drill has proved.",
-    },
-    Key {
-        path: "log.format",
-        kind: Kind::Choice(&["text", "json"]),
-        default: "\"text\"",
-        doc: "Shape of a log line: `text` for people, `json` for machines.",
-    },
-    Key {
-        path: "log.level",
-        kind: Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-        default: "\"info\"",
-        doc: "Least severe line that is written.",
-    },
+    key("node.name", Kind::Name, "\"qmoor\"", "Name of the node, in logs and in snapshots."),
+    key(
+        "node.dir",
+        Kind::Path,
+        "\"./qmoor-data\"",
+        "Folder that holds the node. Relative paths start at the folder of this file.",
+    ),
+    key(
+        "node.data",
+        Kind::Path,
+        "\"./qmoor-data/data\"",
+        "What the engine stores: what is backed up, lost and restored. Unless set, `data` inside \
+         `node.dir`.",
+    ),
+    key(
+        "node.state",
+        Kind::Path,
+        "\"./qmoor-data/state\"",
+        "Keys, journal, lock and control socket. Unless set, `state` inside `node.dir`.",
+    ),
+    key(
+        "engine.kind",
+        Kind::Choice(&["embedded"]),
+        "\"embedded\"",
+        "Which engine. `embedded` is the storage engine of Qdrant as a library, inside the \
+         `qmoor` binary.",
+    ),
+    key(
+        "engine.start_timeout",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"5m\"",
+        "Longest wait from the start of the engine to its first answer. A large node loads for \
+         minutes.",
+    ),
+    key(
+        "engine.stop_timeout",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"2m\"",
+        "Longest wait for the engine to end by itself. After that it is killed, and the stop is \
+         not clean.",
+    ),
+    key(
+        "gateway.listen",
+        Kind::Address,
+        "\"127.0.0.1\"",
+        "Address the gateway listens on. On a node in a network: its fixed private address.",
+    ),
+    key(
+        "gateway.http_port",
+        Kind::Number(0, 65_535),
+        "6333",
+        "Port for REST; gRPC is served on it too. 0 means any free port.",
+    ),
+    key(
+        "gateway.grpc_port",
+        Kind::Number(0, 65_535),
+        "6334",
+        "Port for clients that expect gRPC on a port of its own. 0 means any free port.",
+    ),
+    key(
+        "gateway.hold_budget",
+        Kind::Duration(MILLISECOND, MINUTE),
+        "\"4s\"",
+        "Longest time a request is held around a backup before it is answered with 429. Keep it \
+         below the timeout of your clients: the official Python client gives up after 5 s.",
+    ),
+    key(
+        "gateway.drain_timeout",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"30s\"",
+        "Longest wait for the requests in flight to end, before a backup and at shutdown.",
+    ),
+    key(
+        "gateway.max_held",
+        Kind::Number(1, MANY),
+        "1024",
+        "Most requests held at once; more are answered with 429 at once.",
+    ),
+    key(
+        "gateway.max_connections",
+        Kind::Number(1, MANY),
+        "4096",
+        "Most client connections open at once.",
+    ),
+    key(
+        "backup.max_pause",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"30s\"",
+        "A backup whose pause is forecast to be longer is refused.",
+    ),
+    key(
+        "backup.gate_timeout",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"60s\"",
+        "Longest wait for the optimizers of the engine to become idle before a backup.",
+    ),
+    key(
+        "backup.sample_points",
+        Kind::Number(0, MANY),
+        "64",
+        "Points per collection recorded in the manifest with the hashes of their payload and \
+         vectors.",
+    ),
+    key(
+        "backup.golden_queries",
+        Kind::Number(0, 1000),
+        "8",
+        "Queries per collection recorded in the manifest with their answers.",
+    ),
+    key(
+        "store.kind",
+        Kind::Choice(&["restic"]),
+        "\"restic\"",
+        "Which kind of store. `restic` is a repository in the format of restic: encrypted, \
+         deduplicated, incremental, and readable by the `restic` program without qmoor.",
+    ),
+    key(
+        "store.path",
+        Kind::Path,
+        "\"./qmoor-data/store\"",
+        "Folder of the repository. Unless set, `store` inside `node.dir`; on a real node put it \
+         on another disk.",
+    ),
+    key("retention.last", Kind::Number(0, MANY), "3", "Keep the newest so many."),
+    key(
+        "retention.hourly",
+        Kind::Number(0, MANY),
+        "0",
+        "Keep the newest of each of so many hours that have one.",
+    ),
+    key(
+        "retention.daily",
+        Kind::Number(0, MANY),
+        "7",
+        "Keep the newest of each of so many days that have one.",
+    ),
+    key(
+        "retention.weekly",
+        Kind::Number(0, MANY),
+        "4",
+        "Keep the newest of each of so many ISO weeks that have one.",
+    ),
+    key(
+        "retention.monthly",
+        Kind::Number(0, MANY),
+        "6",
+        "Keep the newest of each of so many months that have one.",
+    ),
+    key(
+        "retention.min_verified",
+        Kind::Number(0, MANY),
+        "2",
+        "Keep the newest so many of those that a verify or a drill has proved.",
+    ),
+    key(
+        "log.format",
+        Kind::Choice(&["text", "json"]),
+        "\"text\"",
+        "Shape of a log line: `text` for people, `json` for machines.",
+    ),
+    key(
+        "log.level",
+        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
+        "\"info\"",
+        "Least severe line that is written.",
+    ),
 ];
 
 /// Every key there is, in the order of the file.
@@ -290,7 +287,8 @@ pub(super) fn tables() -> &'static [(&'static str, &'static str)] {
     TABLES
 }
 
-fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> {
+/// The keys of one table, in the order of the file.
+pub(super) fn keys_of(table: &str) -> impl Iterator<Item = &'static Key> {
     KEYS.iter().filter(move |key| key.table() == table)
 }
 
@@ -300,65 +298,4 @@ pub(super) fn defaults() -> String {
         let _infallible = writeln!(text, "{} = {}", key.path, key.default);
         text
     })
-}
-
-/// The `qmoor.toml` that `qmoor init` writes: every key, explained, commented out at its default.
-#[must_use]
-pub fn template() -> String {
-    let mut text = "# What this node is. Every key stands here at its default;\n\
-                    # take the `#` away to change one.\n"
-        .to_owned();
-    for (table, about) in TABLES {
-        text.push('\n');
-        comment(&mut text, about);
-        text.push_str(&format!("[{table}]\n"));
-        for key in keys_of(table) {
-            text.push('\n');
-            comment(&mut text, key.doc);
-            text.push_str(&format!("#{} = {}\n", key.name(), key.default));
-        }
-    }
-    text
-}
-
-/// Adds `doc` as comment lines of at most 90 characters.
-fn comment(text: &mut String, doc: &str) {
-    let mut width = 0;
-    for word in doc.split_whitespace() {
-        if width > 0 && width + 1 + word.len() <= 90 {
-            width += 1 + word.len();
-        } else {
-            if width > 0 {
-                text.push('\n');
-            }
-            text.push('#');
-            width = 2 + word.len();
-        }
-        text.push(' ');
-        text.push_str(word);
-    }
-    text.push('\n');
-}
-
-/// The reference of `docs/config.md`.
-#[must_use]
-pub fn reference_markdown() -> String {
-    let mut text = "# Configuration\n\n\
-        `qmoor.toml` says what a node is. `qmoor init` writes one with every key explained and \
-        commented out at its default; without a file all defaults hold. A key that does not exist, a \
-        value of the wrong type or out of range, and settings that contradict each other are errors \
-        that name the line, the key and the nearest right name.\n\n\
-        Durations are strings: `\"250ms\"`, `\"4s\"`, `\"5m\"`, `\"1h 30m\"`. Relative paths start \
-        at the folder of `qmoor.toml`. The folders for data, state and store must lie outside each \
-        other.\n"
-        .to_owned();
-    for (table, about) in TABLES {
-        text.push_str(&format!("\n## `[{table}]`\n\n{about}\n\n"));
-        text.push_str("| key | value | default | meaning |\n|---|---|---|---|\n");
-        for key in keys_of(table) {
-            let (name, value, default, doc) = (key.name(), key.type_name(), key.default, key.doc);
-            text.push_str(&format!("| `{name}` | {value} | `{default}` | {doc} |\n"));
-        }
-    }
-    text
 }

@@ -6,14 +6,16 @@
 mod check;
 mod keys;
 mod read;
+mod render;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use check::normal;
-pub use keys::{Key, Kind, reference, reference_markdown, template};
+pub use keys::{Key, Kind, reference};
 pub use read::{ConfigError, Problem};
+pub use render::{reference_markdown, template};
 use serde::Serialize;
 
 /// Everything `qmoor.toml` says, with the defaults filled in.

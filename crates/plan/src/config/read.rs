@@ -90,15 +90,15 @@ pub(super) fn read(text: &str, resolve: impl Fn(&Path) -> PathBuf) -> (Config, V
 
 impl<'t> Reader<'t> {
     fn fill(&mut self, text: &'t str, is_file: bool) {
-        let document = match DeTable::parse(text) {
-            Ok(document) => document.into_inner(),
-            Err(error) => {
-                let line = error.span().map(|span| line_at(text, span.start));
-                let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
-                self.problems.push(Problem { key: String::new(), line, message, hint: None });
-                return;
-            }
-        };
+        let (document, errors) = DeTable::parse_recoverable(text);
+        let start = |error: &&toml::de::Error| error.span().map(|span| span.start);
+        if let Some(error) = errors.iter().min_by_key(start) {
+            let line = error.span().map(|span| line_at(text, span.start));
+            let message = format!("not valid TOML: {}", error.message().replace('\n', ", "));
+            self.problems.push(Problem { key: String::new(), line, message, hint: None });
+            return;
+        }
+        let document = document.into_inner();
         let line = |offset| is_file.then(|| line_at(text, offset));
         for (table, value) in document {
             let at = line(table.span().start);
@@ -144,9 +144,10 @@ impl<'t> Reader<'t> {
         self.problems.push(Problem { key: path.to_owned(), line, message, hint: None });
     }
 
-    /// Adds a problem with the settings `path` and others together.
-    pub(super) fn contradiction(&mut self, path: &'static str, message: String, hint: &str) {
-        let line = self.values.get(path).and_then(|found| found.line);
+    /// Adds a problem with `path` and `other` together.
+    pub(super) fn contradiction(&mut self, path: &str, other: &str, message: String, hint: &str) {
+        let line_of = |path| self.values.get(path).and_then(|found| found.line);
+        let line = line_of(path).or_else(|| line_of(other));
         let hint = Some(hint.to_owned());
         self.problems.push(Problem { key: path.to_owned(), line, message, hint });
     }
@@ -346,6 +347,10 @@ fn nearest(path: &str) -> Option<&'static str> {
     if let Some(key) = keys.iter().find(|key| key.name() == leaf) {
         return Some(key.path);
     }
+    let similar = |key: &&keys::Key| {
+        let in_its_table = path.strip_suffix(leaf).is_some_and(|table| key.path.starts_with(table));
+        in_its_table && leaf.len() > 2 && (key.name().contains(leaf) || leaf.contains(key.name()))
+    };
     let tables = keys::tables().iter().map(|(name, _)| *name);
     let names = tables.chain(keys.iter().map(|key| key.path));
     let leaves = keys.iter().map(|key| (key.path, strsim::damerau_levenshtein(key.name(), leaf)));
@@ -355,4 +360,5 @@ fn nearest(path: &str) -> Option<&'static str> {
         .min_by_key(|(_, distance)| *distance)
         .filter(|(_, distance)| *distance <= 1 + leaf.chars().count() / 3)
         .map(|(name, _)| name)
+        .or_else(|| keys.iter().find(similar).map(|key| key.path))
 }

@@ -1,1 +1,258 @@
-//! .
+//! What is accepted, what is refused, and in which words.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::{Config, Kind, LogFormat, LogLevel, normal, reference, reference_markdown, template};
+
+fn parse(text: &str) -> Result<Config, super::ConfigError> {
+    Config::parse(text, Path::new("/etc/qmoor/qmoor.toml"))
+}
+
+fn complaint(text: &str) -> String {
+    parse(text).expect_err("refused").to_string()
+}
+
+#[test]
+fn the_defaults_are_those_of_the_reference() {
+    let config = parse("").unwrap();
+    assert_eq!(config.node.dir, PathBuf::from("/etc/qmoor/./qmoor-data"));
+    assert_eq!(config.node.data, PathBuf::from("/etc/qmoor/./qmoor-data/data"));
+    assert_eq!(config.gateway.http_port, 6333);
+    assert_eq!(config.gateway.grpc_port, 6334);
+    assert!(config.gateway.listen.is_loopback());
+    assert_eq!(config.gateway.hold_budget, Duration::from_secs(4));
+    assert_eq!(config.backup.max_pause, Duration::from_secs(30));
+    assert_eq!(config.log.level, LogLevel::Info);
+}
+
+#[test]
+fn the_template_means_the_defaults_with_its_keys_commented_and_uncommented() {
+    let template = template();
+    assert_eq!(parse(&template).unwrap(), parse("").unwrap());
+
+    let set: String =
+        template.lines().map(|line| format!("{}\n", uncommented(line))).collect::<String>();
+    let from_file = parse(&set).unwrap();
+    let defaults = parse("").unwrap();
+    assert_eq!(normal(&from_file.node.data), normal(&defaults.node.data));
+    assert_eq!(normal(&from_file.store.path), normal(&defaults.store.path));
+    assert_eq!(from_file.gateway, defaults.gateway);
+    let keys = set.lines().filter(|line| line.contains(" = ")).count();
+    assert_eq!(keys, reference().len());
+}
+
+/// A commented-out key has no space after its `#`, an explanation has.
+fn uncommented(line: &str) -> &str {
+    line.strip_prefix('#').filter(|rest| !rest.starts_with(' ')).unwrap_or(line)
+}
+
+#[test]
+fn the_defaults_for_a_folder_lie_inside_it() {
+    let config = Config::for_dir(Path::new("/srv/node"));
+    assert_eq!(config.node.data, PathBuf::from("/srv/node/data"));
+    assert_eq!(config.node.state, PathBuf::from("/srv/node/state"));
+    assert_eq!(config.store.path, PathBuf::from("/srv/node/store"));
+    assert_eq!(config, {
+        let text = "node.dir = \"node\"";
+        Config::parse(text, Path::new("/srv/qmoor.toml")).unwrap()
+    });
+}
+
+#[test]
+fn the_config_has_the_keys_of_the_reference_and_no_others() {
+    let config = serde_json::to_value(parse("").unwrap()).unwrap();
+    let mut found = BTreeSet::new();
+    for (table, keys) in config.as_object().unwrap() {
+        for name in keys.as_object().unwrap().keys() {
+            found.insert(format!("{table}.{name}"));
+        }
+    }
+    let listed: BTreeSet<String> = reference().iter().map(|key| key.path.to_owned()).collect();
+    assert_eq!(found, listed);
+}
+
+#[test]
+fn every_key_is_taken_from_the_file() {
+    let defaults = parse("").unwrap();
+    for key in reference() {
+        for value in other_values(&key.kind, key.default) {
+            let text = format!("{} = {value}", key.path);
+            let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_ne!(config, defaults, "{text} changes nothing");
+        }
+    }
+}
+
+/// Values that `kind` admits besides the default.
+fn other_values(kind: &Kind, default: &str) -> Vec<String> {
+    let values = match kind {
+        Kind::Name => vec!["\"other\"".to_owned()],
+        Kind::Path => vec!["\"./other\"".to_owned()],
+        Kind::Address => vec!["\"10.0.2.15\"".to_owned(), "\"::1\"".to_owned()],
+        Kind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
+        Kind::Number(min, max) => vec![min.to_string(), max.to_string()],
+        Kind::Duration(min, max) => [min, max].map(|d| format!("\"{}ms\"", d.as_millis())).into(),
+    };
+    values.into_iter().filter(|value| value != default).collect()
+}
+
+#[test]
+fn values_out_of_range_are_refused() {
+    for key in reference() {
+        let values = match &key.kind {
+            Kind::Name => vec!["\"\"".to_owned(), "\"a b\"".to_owned(), "7".to_owned()],
+            Kind::Path => vec!["\"\"".to_owned(), "true".to_owned(), "\"\\u0000\"".to_owned()],
+            Kind::Address => vec!["\"localhost\"".to_owned(), "\"1.2.3\"".to_owned()],
+            Kind::Choice(_) => vec!["\"other\"".to_owned(), "\"\"".to_owned()],
+            Kind::Number(min, max) => {
+                let mut values = vec![(max + 1).to_string(), "-1".to_owned(), "1.5".to_owned()];
+                values.extend(min.checked_sub(1).map(|value| value.to_string()));
+                values
+            }
+            Kind::Duration(_, max) => vec![
+                "4".to_owned(),
+                "\"0s\"".to_owned(),
+                "\"-4s\"".to_owned(),
+                "\"soon\"".to_owned(),
+                format!("\"{}ms\"", max.as_millis() + 1),
+            ],
+        };
+        for value in values {
+            let text = format!("\n{} = {value}", key.path);
+            let error = parse(&text).expect_err(&text);
+            assert_eq!(error.problems.len(), 1, "{error}");
+            assert_eq!(error.problems[0].key, key.path);
+            assert_eq!(error.problems[0].line, Some(2));
+        }
+    }
+}
+
+#[test]
+fn durations_may_be_written_as_people_write_them() {
+    for (text, ms) in
+        [("250ms", 250), ("4s", 4000), ("1m", 60_000), ("0.5s", 500), ("1s 5ms", 1005)]
+    {
+        let config = parse(&format!("gateway.hold_budget = \"{text}\"")).unwrap();
+        assert_eq!(config.gateway.hold_budget, Duration::from_millis(ms), "{text}");
+    }
+}
+
+#[test]
+fn relative_paths_start_at_the_folder_of_the_file() {
+    let text = "[node]\ndir = \"a\"\nstate = \"/run/b\"\n[store]\npath = \"../c\"\n";
+    let config = parse(text).unwrap();
+    assert_eq!(config.node.data, PathBuf::from("/etc/qmoor/a/data"));
+    assert_eq!(config.node.state, PathBuf::from("/run/b"));
+    assert_eq!(normal(&config.store.path), PathBuf::from("/etc/c"));
+    let here = Config::parse("", Path::new("qmoor.toml")).unwrap();
+    assert_eq!(here.node.dir, PathBuf::from("./qmoor-data"));
+}
+
+#[test]
+fn words_for_formats_are_taken() {
+    let config = parse("log = { format = \"json\", level = \"debug\" }").unwrap();
+    assert_eq!((config.log.format, config.log.level), (LogFormat::Json, LogLevel::Debug));
+}
+
+#[test]
+fn a_misspelt_key_is_answered_with_the_nearest_right_one() {
+    insta::assert_snapshot!(complaint("[gateway]\nhttp_prot = 1"), @"/etc/qmoor/qmoor.toml:2: gateway.http_prot: unknown key (hint: did you mean `gateway.http_port`?)");
+    insta::assert_snapshot!(complaint("[gatway]\nhttp_port = 1"), @"/etc/qmoor/qmoor.toml:1: gatway: unknown table or key (hint: did you mean `gateway`?)");
+    insta::assert_snapshot!(complaint("hold_budget = \"1s\""), @"/etc/qmoor/qmoor.toml:1: hold_budget: unknown table or key (hint: did you mean `gateway.hold_budget`?)");
+    insta::assert_snapshot!(complaint("gateway.max_pause = \"1s\""), @"/etc/qmoor/qmoor.toml:1: gateway.max_pause: unknown key (hint: did you mean `backup.max_pause`?)");
+    insta::assert_snapshot!(complaint("[gateway.tls]\ncert = \"x\""), @"/etc/qmoor/qmoor.toml:1: gateway.tls: unknown key");
+    insta::assert_snapshot!(complaint("zzz.yyy = 1"), @"/etc/qmoor/qmoor.toml:1: zzz: unknown table or key");
+}
+
+#[test]
+fn a_wrong_type_is_answered_with_the_right_one() {
+    insta::assert_snapshot!(complaint("gateway = 5"), @"/etc/qmoor/qmoor.toml:1: gateway: must be a table, not 5");
+    insta::assert_snapshot!(complaint("[gateway]\nhttp_port = \"6333\""), @r#"/etc/qmoor/qmoor.toml:2: gateway.http_port: must be a whole number from 0 to 65535, not "6333""#);
+    insta::assert_snapshot!(complaint("gateway.hold_budget = 4"), @r#"/etc/qmoor/qmoor.toml:1: gateway.hold_budget: must be a duration in quotes, like "4s", from 1ms to 1m, not 4"#);
+    insta::assert_snapshot!(complaint("engine.kind = \"docker\""), @r#"/etc/qmoor/qmoor.toml:1: engine.kind: must be "embedded", not "docker""#);
+    insta::assert_snapshot!(complaint("log.level = \"loud\""), @r#"/etc/qmoor/qmoor.toml:1: log.level: must be one of "error", "warn", "info", "debug", "trace", not "loud""#);
+    insta::assert_snapshot!(complaint("node.data = [1]"), @"/etc/qmoor/qmoor.toml:1: node.data: must be a path in quotes, not empty, not an array");
+}
+
+#[test]
+fn everything_wrong_is_said_at_once_in_the_order_of_the_file() {
+    insta::assert_snapshot!(complaint("[log]\nlevel = 1\n[gateway]\nport = 1\nlisten = \"x\""), @r#"
+    /etc/qmoor/qmoor.toml:2: log.level: must be one of "error", "warn", "info", "debug", "trace", not 1
+    /etc/qmoor/qmoor.toml:4: gateway.port: unknown key (hint: did you mean `gateway.http_port`?)
+    /etc/qmoor/qmoor.toml:5: gateway.listen: must be an IP address in quotes, like "127.0.0.1", not "x"
+    "#);
+}
+
+#[test]
+fn text_that_is_no_toml_is_refused_with_its_line() {
+    insta::assert_snapshot!(complaint("[node]\nname = \"a\nb\""), @r#"/etc/qmoor/qmoor.toml:2: not valid TOML: invalid basic string, expected `"`"#);
+    insta::assert_snapshot!(complaint("[node]\nname = \"a\"\nname = \"b\""), @"/etc/qmoor/qmoor.toml:3: not valid TOML: duplicate key");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_refused() {
+    insta::assert_snapshot!(complaint("[gateway]\nhttp_port = 7000\ngrpc_port = 7000"), @"/etc/qmoor/qmoor.toml:3: gateway.grpc_port: is 7000, and so is `gateway.http_port` (hint: give them different ports; each serves REST and gRPC)");
+    insta::assert_snapshot!(complaint("[retention]\nlast = 0\ndaily = 0\nweekly = 0\nmonthly = 0\nmin_verified = 0"), @"/etc/qmoor/qmoor.toml:2: retention.last: no rule of `[retention]` keeps anything (hint: set `last` to 1 or more)");
+    insta::assert_snapshot!(complaint("node.data = \"/v\"\nstore.path = \"/v/./store\""), @"/etc/qmoor/qmoor.toml:2: store.path: `/v/store` is inside `node.data` (`/v`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint("node.data = \"/v/store/x\"\nstore.path = \"/v/store\""), @"/etc/qmoor/qmoor.toml:1: node.data: `/v/store/x` is inside `store.path` (`/v/store`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint("node.dir = \"/n\"\nnode.data = \"/n\""), @r#"
+    /etc/qmoor/qmoor.toml:2: node.state: `/n/state` is inside `node.data` (`/n`) (hint: choose folders that lie outside each other)
+    /etc/qmoor/qmoor.toml:2: store.path: `/n/store` is inside `node.data` (`/n`) (hint: choose folders that lie outside each other)
+    "#);
+    insta::assert_snapshot!(complaint("node.data = \"/v/a/../b\"\nstore.path = \"/v/b\""), @"/etc/qmoor/qmoor.toml:2: store.path: `/v/b` is the same as `node.data` (`/v/b`) (hint: choose folders that lie outside each other)");
+    assert!(parse("gateway = { http_port = 0, grpc_port = 0 }").is_ok(), "any two free ports");
+    assert!(parse("node.data = \"/v/data\"\nstore.path = \"/v/data2\"").is_ok(), "neighbours");
+}
+
+/// `UPDATE_DOCS=1` writes the page instead.
+#[test]
+fn the_page_about_the_configuration_is_the_reference() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+    let wanted = reference_markdown();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(&page, &wanted).unwrap();
+    }
+    let found = std::fs::read_to_string(&page).unwrap_or_default();
+    let advice =
+        "docs/config.md is not what the list of keys says; run the test with UPDATE_DOCS=1";
+    assert!(found == wanted, "{advice}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_the_reader_panic(text in ".{0,200}") {
+        let _either = parse(&text);
+    }
+
+    #[test]
+    fn no_document_of_known_names_makes_the_reader_panic(
+        lines in prop::collection::vec((0_usize..40, 0_usize..12), 0..8)
+    ) {
+        let values = [
+            "1", "-1", "\"\"", "\"4s\"", "true", "1e400", "0x1F", "[]", "{}", "1979-05-27",
+            "99999999999999999999", "{ a.b = 1 }",
+        ];
+        let text: String = lines
+            .iter()
+            .map(|(key, value)| {
+                let key = reference().get(*key).map_or("node", |key| key.path);
+                format!("{key} = {}\n", values[*value])
+            })
+            .collect();
+        if let Err(error) = parse(&text) {
+            prop_assert!(!error.problems.is_empty());
+            prop_assert!(!error.to_string().is_empty());
+        }
+    }
+
+    #[test]
+    fn numbers_in_range_are_read_as_written(http in 1_u16.., last in 1_u32..100_000) {
+        prop_assume!(http != 6334);
+        let config = parse(&format!("gateway.http_port = {http}\nretention.last = {last}")).unwrap();
+        prop_assert_eq!((config.gateway.http_port, config.retention.last), (http, last));
+    }
+}
