@@ -73,9 +73,7 @@ fn presented(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(key) = headers.get("api-key") {
         return Some(key.as_bytes());
     }
-    headers
-        .get(AUTHORIZATION)
-        .and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
+    headers.get(AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "))
 }
 
 /// Takes the same time for any wrong key of the right length.
@@ -99,19 +97,14 @@ mod tests {
 
     #[test]
     fn without_keys_everything_is_allowed() {
-        assert!(
-            Auth::default()
-                .authorize(&HeaderMap::new(), Access::Write)
-                .is_ok()
-        );
+        assert!(Auth::default().authorize(&HeaderMap::new(), Access::Write).is_ok());
     }
 
     #[test]
     fn each_key_opens_what_it_should() {
         let auth = Auth::new(Some("full".into()), Some("read".into()));
         let status = |headers: &HeaderMap, access| {
-            auth.authorize(headers, access)
-                .map_or_else(|error| error.status(), |()| 200)
+            auth.authorize(headers, access).map_or_else(|error| error.status(), |()| 200)
         };
         assert_eq!(status(&HeaderMap::new(), Access::Open), 200);
         assert_eq!(status(&HeaderMap::new(), Access::Read), 401);
@@ -120,14 +113,8 @@ mod tests {
         assert_eq!(status(&headers("api-key", "read"), Access::Read), 200);
         assert_eq!(status(&headers("api-key", "read"), Access::Write), 403);
         assert_eq!(status(&headers("api-key", "full"), Access::Write), 200);
-        assert_eq!(
-            status(&headers("authorization", "Bearer full"), Access::Write),
-            200
-        );
-        assert_eq!(
-            status(&headers("authorization", "bearer full"), Access::Write),
-            401
-        );
+        assert_eq!(status(&headers("authorization", "Bearer full"), Access::Write), 200);
+        assert_eq!(status(&headers("authorization", "bearer full"), Access::Write), 401);
     }
 
     #[test]

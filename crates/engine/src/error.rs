@@ -91,10 +91,9 @@ impl From<OperationError> for ApiError {
             OperationError::PointIdError { .. } => Self::NotFound(text),
             OperationError::Timeout { description } => Self::Timeout(description),
             OperationError::Cancelled { .. } => Self::Unavailable(text),
-            OperationError::ServiceError {
-                description,
-                backtrace: _,
-            } => Self::Internal(description),
+            OperationError::ServiceError { description, backtrace: _ } => {
+                Self::Internal(description)
+            }
             OperationError::InconsistentStorage { .. }
             | OperationError::FileNotFound { .. }
             | OperationError::OutOfMemory { .. }

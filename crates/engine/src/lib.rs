@@ -5,6 +5,7 @@
 
 mod auth;
 mod collection;
+mod disk;
 mod error;
 mod grpc;
 mod model;

@@ -105,11 +105,7 @@ pub(crate) struct HnswDiff {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) ef_construct: Option<usize>,
     /// Kilobytes.
-    #[serde(
-        default,
-        alias = "full_scan_threshold_kb",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, alias = "full_scan_threshold_kb", skip_serializing_if = "Option::is_none")]
     pub(crate) full_scan_threshold: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) max_indexing_threads: Option<usize>,
@@ -220,9 +216,7 @@ impl<'de> Deserialize<'de> for QuantizationDiff {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Value::deserialize(deserializer)? {
             Value::String(word) if word.eq_ignore_ascii_case("disabled") => Ok(Self::Disabled),
-            value => serde_json::from_value(value)
-                .map(Self::Set)
-                .map_err(serde::de::Error::custom),
+            value => serde_json::from_value(value).map(Self::Set).map_err(serde::de::Error::custom),
         }
     }
 }
@@ -289,17 +283,9 @@ pub(crate) struct CollectionParams {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum AliasAction {
-    CreateAlias {
-        collection_name: String,
-        alias_name: String,
-    },
-    DeleteAlias {
-        alias_name: String,
-    },
-    RenameAlias {
-        old_alias_name: String,
-        new_alias_name: String,
-    },
+    CreateAlias { collection_name: String, alias_name: String },
+    DeleteAlias { alias_name: String },
+    RenameAlias { old_alias_name: String, new_alias_name: String },
 }
 
 /// Changes of the aliases, made all together or not at all.

@@ -18,9 +18,9 @@ impl<'de> Deserialize<'de> for NoShardKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         match Option::<serde::de::IgnoredAny>::deserialize(deserializer)? {
             None => Ok(Self),
-            Some(serde::de::IgnoredAny) => Err(serde::de::Error::custom(
-                "shard keys are not available in the embedded engine",
-            )),
+            Some(serde::de::IgnoredAny) => {
+                Err(serde::de::Error::custom("shard keys are not available in the embedded engine"))
+            }
         }
     }
 }

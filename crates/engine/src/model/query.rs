@@ -115,10 +115,7 @@ pub(crate) enum Query {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Fusion {
     /// Reciprocal rank fusion. `k` defaults to 2; one weight for each prefetch.
-    Rrf {
-        k: Option<usize>,
-        weights: Option<Vec<f32>>,
-    },
+    Rrf { k: Option<usize>, weights: Option<Vec<f32>> },
     /// Distribution-based score fusion.
     Dbsf,
 }
@@ -263,10 +260,7 @@ impl<'de> Deserialize<'de> for Query {
                 }
                 if let Some(value) = object.remove("fusion") {
                     return from(value).map(|name| match name {
-                        FusionName::Rrf => Self::Fusion(Fusion::Rrf {
-                            k: None,
-                            weights: None,
-                        }),
+                        FusionName::Rrf => Self::Fusion(Fusion::Rrf { k: None, weights: None }),
                         FusionName::Dbsf => Self::Fusion(Fusion::Dbsf),
                     });
                 }
@@ -277,7 +271,8 @@ impl<'de> Deserialize<'de> for Query {
                 if let Some(value) = object.remove("sample") {
                     return from(value).map(|SampleName::Random| Self::SampleRandom);
                 }
-                from(Value::Object(object)).map(|vector| Self::Nearest(VectorQueryInput::Vector(vector)))
+                from(Value::Object(object))
+                    .map(|vector| Self::Nearest(VectorQueryInput::Vector(vector)))
             }
             other => from(other).map(Self::Nearest),
         }
@@ -326,18 +321,9 @@ mod tests {
             query(json!({"rrf": {"k": 60}})),
             Query::Fusion(Fusion::Rrf { k: Some(60), .. })
         ));
-        assert!(matches!(
-            query(json!({"fusion": "dbsf"})),
-            Query::Fusion(Fusion::Dbsf)
-        ));
-        assert!(matches!(
-            query(json!({"sample": "random"})),
-            Query::SampleRandom
-        ));
-        assert!(matches!(
-            query(json!({"order_by": "n"})),
-            Query::OrderBy(_)
-        ));
+        assert!(matches!(query(json!({"fusion": "dbsf"})), Query::Fusion(Fusion::Dbsf)));
+        assert!(matches!(query(json!({"sample": "random"})), Query::SampleRandom));
+        assert!(matches!(query(json!({"order_by": "n"})), Query::OrderBy(_)));
     }
 
     #[test]

@@ -142,9 +142,7 @@ impl<'de> Deserialize<'de> for SetPayload {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let body = Body::deserialize(deserializer)?;
         Ok(Self {
-            payload: body
-                .payload
-                .ok_or_else(|| de::Error::missing_field("payload"))?,
+            payload: body.payload.ok_or_else(|| de::Error::missing_field("payload"))?,
             points: Body::selector(body.points, body.filter)?,
             key: body.key,
         })
@@ -165,9 +163,7 @@ impl<'de> Deserialize<'de> for DeleteVectors {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let body = Body::deserialize(deserializer)?;
         Ok(Self {
-            vector: body
-                .vector
-                .ok_or_else(|| de::Error::missing_field("vector"))?,
+            vector: body.vector.ok_or_else(|| de::Error::missing_field("vector"))?,
             points: Body::selector(body.points, body.filter)?,
         })
     }
@@ -205,9 +201,7 @@ impl<'de> Deserialize<'de> for Upsert {
             (Some(points), None) => points,
             (None, Some(columns)) => rows(columns).map_err(de::Error::custom)?,
             (Some(_), Some(_)) => {
-                return Err(de::Error::custom(
-                    "expected either `points` or `batch`, got both",
-                ));
+                return Err(de::Error::custom("expected either `points` or `batch`, got both"));
             }
             (None, None) => return Err(de::Error::custom("expected `points` or `batch`")),
         };
@@ -220,16 +214,10 @@ impl<'de> Deserialize<'de> for Upsert {
 }
 
 fn rows(columns: Columns) -> Result<Vec<PointInput>, String> {
-    let Columns {
-        ids,
-        vectors,
-        payloads,
-    } = columns;
+    let Columns { ids, vectors, payloads } = columns;
     let expected = ids.len();
     let mismatch = |what: &str, got: usize| {
-        Err(format!(
-            "number of ids and {what} must be equal ({expected} != {got})"
-        ))
+        Err(format!("number of ids and {what} must be equal ({expected} != {got})"))
     };
     let mut all: Vec<VectorsInput> = match vectors {
         ColumnVectors::Single(list) => list.into_iter().map(VectorsInput::Single).collect(),
@@ -257,11 +245,7 @@ fn rows(columns: Columns) -> Result<Vec<PointInput>, String> {
         .into_iter()
         .zip(all.drain(..))
         .zip(payloads)
-        .map(|((id, vector), payload)| PointInput {
-            id,
-            vector,
-            payload,
-        })
+        .map(|((id, vector), payload)| PointInput { id, vector, payload })
         .collect())
 }
 

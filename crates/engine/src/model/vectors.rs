@@ -166,25 +166,14 @@ struct ObjectForm {
 
 fn object<E: de::Error>(form: ObjectForm) -> Result<VectorInput, E> {
     match form {
-        ObjectForm {
-            indices: Some(indices),
-            values: Some(values),
-            ..
-        } => Ok(VectorInput::Sparse(SparseVector { indices, values })),
-        ObjectForm {
-            text: Some(text),
-            model: Some(model),
-            options,
-            ..
-        } => Ok(VectorInput::Document(Document {
-            text,
-            model,
-            options,
-        })),
+        ObjectForm { indices: Some(indices), values: Some(values), .. } => {
+            Ok(VectorInput::Sparse(SparseVector { indices, values }))
+        }
+        ObjectForm { text: Some(text), model: Some(model), options, .. } => {
+            Ok(VectorInput::Document(Document { text, model, options }))
+        }
         ObjectForm { image: Some(_), .. } => Ok(VectorInput::Unsupported("image")),
-        ObjectForm {
-            object: Some(_), ..
-        } => Ok(VectorInput::Unsupported("object")),
+        ObjectForm { object: Some(_), .. } => Ok(VectorInput::Unsupported("object")),
         _ => Err(E::custom(
             "expected a sparse vector with `indices` and `values`, or a document with `text` and `model`",
         )),
@@ -224,7 +213,9 @@ impl<'de> Visitor<'de> for VectorsVisitor {
         let form: ObjectForm =
             serde_json::from_value(Value::Object(plain)).map_err(de::Error::custom)?;
         match object(form)? {
-            document @ (VectorInput::Document(_) | VectorInput::Unsupported(_)) if named.is_empty() => {
+            document @ (VectorInput::Document(_) | VectorInput::Unsupported(_))
+                if named.is_empty() =>
+            {
                 Ok(VectorsInput::Single(document))
             }
             VectorInput::Document(_)

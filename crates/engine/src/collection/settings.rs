@@ -1,0 +1,529 @@
+//! Settings of a collection: checked, completed with Qdrant's defaults, changed, and turned into what
+//! the storage engine wants to be told.
+
+use std::collections::HashMap;
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use qdrant_edge::{
+    EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParams, EdgeVectorParams, HnswIndexConfig,
+    Memory, VectorStorageDatatype, WalOptions,
+};
+
+use crate::disk::write_durable;
+use crate::error::ApiError;
+use crate::model::collection::{
+    CollectionConfig, CollectionParams, CreateCollection, HnswDiff, OptimizersDiff,
+    QuantizationDiff, SparseVectorParams, UpdateCollection, VectorParams, WalDiff,
+};
+
+/// A log file's size in bytes. The engine's own default of 32 MiB is paid by each collection twice;
+/// an entry that is larger gets a larger file.
+pub(super) const LOG_FILE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Upstream's largest dimension.
+const DIMENSIONS_MAX: usize = 65_536;
+
+impl CollectionConfig {
+    /// Checks a request and fills in the defaults.
+    ///
+    /// # Errors
+    /// [`ApiError::Validation`] or [`ApiError::BadInput`] for what can never be made,
+    /// [`ApiError::NotImplemented`] for what this engine cannot.
+    pub(crate) fn create(request: CreateCollection) -> Result<Self, ApiError> {
+        check_create(&request)?;
+        let mut hnsw_config = default_hnsw();
+        merge_hnsw(&mut hnsw_config, request.hnsw_config.unwrap_or_default());
+        let mut optimizer_config = default_optimizers();
+        merge_optimizers(&mut optimizer_config, request.optimizers_config.unwrap_or_default());
+        let wal = request.wal_config.unwrap_or_default();
+        Ok(Self {
+            params: CollectionParams {
+                vectors: request.vectors,
+                sparse_vectors: request.sparse_vectors.filter(|sparse| !sparse.is_empty()),
+                shard_number: request.shard_number.unwrap_or(1),
+                replication_factor: request.replication_factor.unwrap_or(1),
+                write_consistency_factor: request.write_consistency_factor.unwrap_or(1),
+                on_disk_payload: request.on_disk_payload.unwrap_or(true),
+            },
+            hnsw_config,
+            optimizer_config,
+            wal_config: WalDiff {
+                wal_capacity_mb: wal.wal_capacity_mb.or(Some(32)),
+                wal_segments_ahead: wal.wal_segments_ahead.or(Some(0)),
+                wal_retain_closed: wal.wal_retain_closed.or(Some(1)),
+            },
+            quantization_config: request.quantization_config,
+            metadata: request.metadata,
+        })
+    }
+
+    /// The settings after a change.
+    ///
+    /// # Errors
+    /// As [`CollectionConfig::create`], and [`ApiError::BadInput`] for a vector that does not exist.
+    pub(super) fn updated(&self, request: UpdateCollection) -> Result<Self, ApiError> {
+        let mut next = self.clone();
+        check_strict_mode(request.strict_mode_config.as_ref())?;
+        if let Some(diff) = request.hnsw_config {
+            check_hnsw(&diff)?;
+            merge_hnsw(&mut next.hnsw_config, diff);
+        }
+        if let Some(diff) = request.optimizers_config {
+            check_optimizers(&diff)?;
+            merge_optimizers(&mut next.optimizer_config, diff);
+        }
+        match request.quantization_config {
+            None => {}
+            Some(QuantizationDiff::Disabled) => next.quantization_config = None,
+            Some(QuantizationDiff::Set(config)) => next.quantization_config = Some(config),
+        }
+        if let Some(params) = request.params {
+            let current = &mut next.params;
+            current.on_disk_payload = params.on_disk_payload.unwrap_or(current.on_disk_payload);
+            current.replication_factor =
+                params.replication_factor.unwrap_or(current.replication_factor);
+            current.write_consistency_factor =
+                params.write_consistency_factor.unwrap_or(current.write_consistency_factor);
+        }
+        for (name, diff) in request.vectors.unwrap_or_default() {
+            let params = next.params.vectors.get_mut(&name).ok_or_else(|| no_vector(&name))?;
+            if let Some(hnsw) = diff.hnsw_config {
+                check_hnsw(&hnsw)?;
+                merge_hnsw(params.hnsw_config.get_or_insert_default(), hnsw);
+            }
+            match diff.quantization_config {
+                None => {}
+                Some(QuantizationDiff::Disabled) => params.quantization_config = None,
+                Some(QuantizationDiff::Set(config)) => params.quantization_config = Some(config),
+            }
+            params.on_disk = diff.on_disk.or(params.on_disk);
+            params.memory = diff.memory.or(params.memory);
+        }
+        for (name, diff) in request.sparse_vectors.unwrap_or_default() {
+            let params = next
+                .params
+                .sparse_vectors
+                .as_mut()
+                .and_then(|sparse| sparse.get_mut(&name))
+                .ok_or_else(|| no_vector(&name))?;
+            merge_sparse(params, diff);
+        }
+        if let Some(metadata) = request.metadata {
+            let current = next.metadata.get_or_insert_default();
+            current.extend(metadata);
+            current.retain(|_, value| !value.is_null());
+        }
+        Ok(next)
+    }
+
+    /// What the storage engine is told.
+    pub(super) fn to_edge(&self) -> EdgeConfig {
+        let global = hnsw(&HnswDiff::default(), &self.hnsw_config);
+        let vectors = self
+            .params
+            .vectors
+            .by_name()
+            .into_iter()
+            .map(|(name, params)| (name.to_owned(), self.dense(params)))
+            .collect();
+        let sparse_vectors: HashMap<_, _> = self
+            .params
+            .sparse_vectors
+            .iter()
+            .flatten()
+            .map(|(name, params)| (name.clone(), sparse(params)))
+            .collect();
+        let payload = if self.params.on_disk_payload { Memory::Cold } else { Memory::Cached };
+        let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        EdgeConfig {
+            payload_memory: Some(payload),
+            vectors,
+            sparse_vectors,
+            hnsw_config: Some(global),
+            quantization_config: self.quantization_config.clone(),
+            optimizers: Some(self.optimizers()),
+            wal_options: Some(WalOptions {
+                segment_capacity: LOG_FILE_BYTES,
+                segment_queue_len: 0,
+                retain_closed: NonZeroUsize::MIN,
+            }),
+            // Requests already run beside each other; more threads would only help a lone one.
+            max_search_threads: Some((threads / 2).clamp(1, 4)),
+            ..EdgeConfig::default()
+        }
+    }
+
+    /// The optimizer's part of [`CollectionConfig::to_edge`].
+    pub(super) fn optimizers(&self) -> EdgeOptimizersConfig {
+        let settings = &self.optimizer_config;
+        EdgeOptimizersConfig {
+            deleted_threshold: settings.deleted_threshold,
+            vacuum_min_vector_number: settings.vacuum_min_vector_number,
+            default_segment_number: settings.default_segment_number,
+            max_segment_size: settings.max_segment_size,
+            indexing_threshold: settings.indexing_threshold,
+            prevent_unoptimized: None,
+        }
+    }
+
+    /// The index settings that apply to all vectors.
+    pub(super) fn hnsw(&self) -> HnswIndexConfig {
+        hnsw(&HnswDiff::default(), &self.hnsw_config)
+    }
+
+    /// The index settings of one vector, where it has its own.
+    pub(super) fn vector_hnsw(&self, params: &VectorParams) -> Option<HnswIndexConfig> {
+        params.hnsw_config.as_ref().map(|own| hnsw(own, &self.hnsw_config))
+    }
+
+    /// Whether the optimizer may run at all.
+    pub(super) fn optimizes(&self) -> bool {
+        self.optimizer_config.max_optimization_threads.as_ref().and_then(serde_json::Value::as_u64)
+            != Some(0)
+    }
+
+    /// Writes the settings for the storage engine to find when it loads the shard: what it is told
+    /// while loading cannot take a setting away.
+    pub(super) fn write_for_edge(&self, shard: &Path) -> Result<(), ApiError> {
+        let file = shard.join("edge_config.json");
+        let bytes = serde_json::to_vec(&self.to_edge())
+            .map_err(|error| ApiError::internal("cannot write the settings", &error))?;
+        write_durable(&file, &bytes)
+            .map_err(|error| ApiError::internal("cannot write the settings", &error))
+    }
+
+    fn dense(&self, params: &VectorParams) -> EdgeVectorParams {
+        let mut edge = EdgeVectorParams::builder(params.size, params.distance).build();
+        edge.memory = params.memory.or(params.on_disk.map(cold_or_cached));
+        edge.multivector_config = params.multivector_config;
+        edge.datatype = params.datatype;
+        edge.quantization_config.clone_from(&params.quantization_config);
+        edge.hnsw_config = self.vector_hnsw(params);
+        edge
+    }
+}
+
+fn sparse(params: &SparseVectorParams) -> EdgeSparseVectorParams {
+    let index = params.index.clone().unwrap_or_default();
+    let placed = index.on_disk.map(|on_disk| if on_disk { Memory::Cold } else { Memory::Pinned });
+    EdgeSparseVectorParams {
+        full_scan_threshold: index.full_scan_threshold,
+        memory: index.memory.or(placed),
+        modifier: params.modifier,
+        datatype: index.datatype,
+        ..EdgeSparseVectorParams::default()
+    }
+}
+
+const fn cold_or_cached(on_disk: bool) -> Memory {
+    if on_disk { Memory::Cold } else { Memory::Cached }
+}
+
+/// One vector's settings over the collection's over the defaults.
+fn hnsw(own: &HnswDiff, global: &HnswDiff) -> HnswIndexConfig {
+    let default = HnswIndexConfig::default();
+    let on_disk = own.on_disk.or(global.on_disk);
+    let mut config = HnswIndexConfig {
+        m: own.m.or(global.m).unwrap_or(default.m),
+        ef_construct: own.ef_construct.or(global.ef_construct).unwrap_or(default.ef_construct),
+        full_scan_threshold: own
+            .full_scan_threshold
+            .or(global.full_scan_threshold)
+            .unwrap_or(default.full_scan_threshold),
+        max_indexing_threads: own
+            .max_indexing_threads
+            .or(global.max_indexing_threads)
+            .unwrap_or(default.max_indexing_threads),
+        ..default
+    };
+    config.memory = own.memory.or(global.memory).or(on_disk.map(cold_or_cached));
+    config.payload_m = own.payload_m.or(global.payload_m);
+    config.inline_storage = own.inline_storage.or(global.inline_storage);
+    config
+}
+
+fn default_hnsw() -> HnswDiff {
+    let default = HnswIndexConfig::default();
+    HnswDiff {
+        m: Some(default.m),
+        ef_construct: Some(default.ef_construct),
+        full_scan_threshold: Some(default.full_scan_threshold),
+        max_indexing_threads: Some(default.max_indexing_threads),
+        on_disk: Some(false),
+        ..HnswDiff::default()
+    }
+}
+
+/// Upstream's defaults, as it shows them.
+fn default_optimizers() -> OptimizersDiff {
+    OptimizersDiff {
+        deleted_threshold: Some(0.2),
+        vacuum_min_vector_number: Some(1000),
+        default_segment_number: Some(0),
+        indexing_threshold: Some(10_000),
+        flush_interval_sec: Some(5),
+        ..OptimizersDiff::default()
+    }
+}
+
+fn merge_hnsw(into: &mut HnswDiff, diff: HnswDiff) {
+    let HnswDiff {
+        m,
+        ef_construct,
+        full_scan_threshold,
+        max_indexing_threads,
+        on_disk,
+        memory,
+        payload_m,
+        inline_storage,
+    } = diff;
+    into.m = m.or(into.m);
+    into.ef_construct = ef_construct.or(into.ef_construct);
+    into.full_scan_threshold = full_scan_threshold.or(into.full_scan_threshold);
+    into.max_indexing_threads = max_indexing_threads.or(into.max_indexing_threads);
+    into.on_disk = on_disk.or(into.on_disk);
+    into.memory = memory.or(into.memory);
+    into.payload_m = payload_m.or(into.payload_m);
+    into.inline_storage = inline_storage.or(into.inline_storage);
+}
+
+fn merge_optimizers(into: &mut OptimizersDiff, diff: OptimizersDiff) {
+    let OptimizersDiff {
+        deleted_threshold,
+        vacuum_min_vector_number,
+        default_segment_number,
+        max_segment_size,
+        memmap_threshold,
+        indexing_threshold,
+        flush_interval_sec,
+        max_optimization_threads,
+        prevent_unoptimized,
+    } = diff;
+    into.deleted_threshold = deleted_threshold.or(into.deleted_threshold);
+    into.vacuum_min_vector_number = vacuum_min_vector_number.or(into.vacuum_min_vector_number);
+    into.default_segment_number = default_segment_number.or(into.default_segment_number);
+    into.max_segment_size = max_segment_size.or(into.max_segment_size);
+    into.memmap_threshold = memmap_threshold.or(into.memmap_threshold);
+    into.indexing_threshold = indexing_threshold.or(into.indexing_threshold);
+    into.flush_interval_sec = flush_interval_sec.or(into.flush_interval_sec);
+    // `auto` goes back to the default, which is shown as nothing.
+    into.max_optimization_threads = match max_optimization_threads {
+        None => into.max_optimization_threads.take(),
+        Some(serde_json::Value::Number(number)) => Some(number.into()),
+        Some(_) => None,
+    };
+    into.prevent_unoptimized = prevent_unoptimized.or(into.prevent_unoptimized);
+}
+
+fn merge_sparse(into: &mut SparseVectorParams, diff: SparseVectorParams) {
+    into.modifier = diff.modifier.or(into.modifier);
+    if let Some(index) = diff.index {
+        let current = into.index.get_or_insert_default();
+        current.full_scan_threshold = index.full_scan_threshold.or(current.full_scan_threshold);
+        current.on_disk = index.on_disk.or(current.on_disk);
+        current.memory = index.memory.or(current.memory);
+        current.datatype = index.datatype.or(current.datatype);
+    }
+}
+
+fn no_vector(name: &str) -> ApiError {
+    ApiError::BadInput(format!("Not existing vector name error: {name}"))
+}
+
+fn invalid(what: &str, reason: &str) -> ApiError {
+    ApiError::Validation(format!("Validation error in JSON body: [{what}: {reason}]"))
+}
+
+fn check_create(request: &CreateCollection) -> Result<(), ApiError> {
+    for (name, params) in request.vectors.by_name() {
+        check_dense(name, params)?;
+    }
+    let dense = request.vectors.by_name();
+    for name in request.sparse_vectors.iter().flat_map(|sparse| sparse.keys()) {
+        if name.is_empty() {
+            return Err(ApiError::BadInput("Sparse vector name must not be empty".into()));
+        }
+        if dense.contains_key(name.as_str()) {
+            return Err(ApiError::BadInput(format!(
+                "Dense and sparse vector names must be unique - duplicate found with '{name}'"
+            )));
+        }
+    }
+    check_hnsw(request.hnsw_config.as_ref().unwrap_or(&HnswDiff::default()))?;
+    if let Some(diff) = &request.optimizers_config {
+        check_optimizers(diff)?;
+    }
+    for (what, number) in [
+        ("shard_number", request.shard_number),
+        ("replication_factor", request.replication_factor),
+        ("write_consistency_factor", request.write_consistency_factor),
+    ] {
+        if number == Some(0) {
+            return Err(invalid(what, "value 0 invalid, must be 1 or larger"));
+        }
+    }
+    match request.sharding_method.as_deref() {
+        None | Some("auto") => {}
+        Some(other) => {
+            return Err(ApiError::NotImplemented(format!("sharding_method `{other}`")));
+        }
+    }
+    check_strict_mode(request.strict_mode_config.as_ref())
+}
+
+fn check_dense(name: &str, params: &VectorParams) -> Result<(), ApiError> {
+    let shown = if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") };
+    if params.size == 0 || params.size > DIMENSIONS_MAX {
+        return Err(invalid(
+            &format!("{shown}.size"),
+            &format!("value {} invalid, must be from 1 to {DIMENSIONS_MAX}", params.size),
+        ));
+    }
+    match params.datatype {
+        None
+        | Some(
+            VectorStorageDatatype::Float32
+            | VectorStorageDatatype::Float16
+            | VectorStorageDatatype::Uint8,
+        ) => {}
+        Some(
+            datatype @ (VectorStorageDatatype::Turbo4
+            | VectorStorageDatatype::Turbo8
+            | VectorStorageDatatype::Turbo16),
+        ) => return Err(ApiError::NotImplemented(format!("vector datatype {datatype:?}"))),
+    }
+    check_hnsw(params.hnsw_config.as_ref().unwrap_or(&HnswDiff::default()))
+}
+
+fn check_hnsw(diff: &HnswDiff) -> Result<(), ApiError> {
+    match diff.ef_construct {
+        Some(ef) if ef < 4 => Err(invalid(
+            "hnsw_config.ef_construct",
+            &format!("value {ef} invalid, must be 4 or larger"),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_optimizers(diff: &OptimizersDiff) -> Result<(), ApiError> {
+    if let Some(threshold) = diff.deleted_threshold
+        && !(0.0..=1.0).contains(&threshold)
+    {
+        return Err(invalid(
+            "optimizers_config.deleted_threshold",
+            &format!("value {threshold} invalid, must be from 0 to 1"),
+        ));
+    }
+    if diff.prevent_unoptimized == Some(true) {
+        return Err(ApiError::NotImplemented("prevent_unoptimized".into()));
+    }
+    Ok(())
+}
+
+/// Strict mode limits what requests may do; none of its limits are kept here, so none is accepted.
+fn check_strict_mode(
+    config: Option<&serde_json::Map<String, serde_json::Value>>,
+) -> Result<(), ApiError> {
+    let enabled = config
+        .and_then(|config| config.get("enabled"))
+        .and_then(serde_json::Value::as_bool)
+        .unwrap_or(false);
+    if enabled {
+        return Err(ApiError::NotImplemented("strict_mode_config".into()));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "tests")]
+
+    use serde_json::json;
+
+    use super::*;
+
+    fn create(body: serde_json::Value) -> Result<CollectionConfig, ApiError> {
+        CollectionConfig::create(serde_json::from_value(body).unwrap())
+    }
+
+    #[test]
+    fn defaults_are_upstreams() {
+        let config = create(json!({"vectors": {"size": 4, "distance": "Cosine"}})).unwrap();
+        let shown = serde_json::to_value(&config).unwrap();
+        assert_eq!(
+            shown["hnsw_config"],
+            json!({"m": 16, "ef_construct": 100, "full_scan_threshold": 10000,
+                   "max_indexing_threads": 0, "on_disk": false})
+        );
+        assert_eq!(shown["optimizer_config"]["indexing_threshold"], json!(10000));
+        assert_eq!(shown["params"]["vectors"], json!({"size": 4, "distance": "Cosine"}));
+        assert_eq!(shown["params"]["on_disk_payload"], json!(true));
+    }
+
+    #[test]
+    fn what_is_kept_is_read_back_the_same() {
+        let config = create(json!({
+            "vectors": {"a": {"size": 4, "distance": "Dot", "on_disk": true,
+                              "quantization_config": {"scalar": {"type": "int8"}}}},
+            "sparse_vectors": {"s": {"modifier": "idf", "index": {"on_disk": true}}},
+            "quantization_config": {"binary": {"always_ram": true}},
+            "metadata": {"who": "me"},
+        }))
+        .unwrap();
+        let kept = serde_json::to_vec(&config).unwrap();
+        assert_eq!(serde_json::from_slice::<CollectionConfig>(&kept).unwrap(), config);
+    }
+
+    #[test]
+    fn impossible_settings_are_refused_with_their_kind() {
+        let status = |body| create(body).unwrap_err().status();
+        assert_eq!(status(json!({"vectors": {"size": 0, "distance": "Dot"}})), 422);
+        assert_eq!(
+            status(json!({"vectors": {"a": {"size": 1, "distance": "Dot"}},
+                          "sparse_vectors": {"a": {}}})),
+            400
+        );
+        assert_eq!(status(json!({"sharding_method": "custom"})), 501);
+        assert_eq!(status(json!({"strict_mode_config": {"enabled": true}})), 501);
+        assert!(create(json!({"strict_mode_config": {"enabled": false}})).is_ok());
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name() {
+        let config = create(json!({
+            "vectors": {"size": 4, "distance": "Dot"},
+            "hnsw_config": {"m": 8},
+            "quantization_config": {"scalar": {"type": "int8"}},
+        }))
+        .unwrap();
+        let request: UpdateCollection = serde_json::from_value(json!({
+            "hnsw_config": {"ef_construct": 50},
+            "optimizers_config": {"indexing_threshold": 0},
+            "vectors": {"": {"on_disk": true}},
+            "quantization_config": "Disabled",
+        }))
+        .unwrap();
+        let next = config.updated(request).unwrap();
+        assert_eq!(next.hnsw_config.m, Some(8));
+        assert_eq!(next.hnsw_config.ef_construct, Some(50));
+        assert_eq!(next.optimizer_config.indexing_threshold, Some(0));
+        assert_eq!(next.quantization_config, None);
+        assert_eq!(next.to_edge().vectors[""].memory, Some(Memory::Cold));
+        assert_eq!(next.to_edge().hnsw_config().m, 8);
+        let unknown: UpdateCollection =
+            serde_json::from_value(json!({"vectors": {"nope": {}}})).unwrap();
+        assert_eq!(config.updated(unknown).unwrap_err().status(), 400);
+    }
+
+    #[test]
+    fn one_vectors_index_settings_stand_over_the_collections() {
+        let config = create(json!({
+            "vectors": {"a": {"size": 4, "distance": "Dot", "hnsw_config": {"m": 32}}},
+            "hnsw_config": {"m": 8, "ef_construct": 64},
+        }))
+        .unwrap();
+        let own = config.to_edge().vectors["a"].hnsw_config.unwrap();
+        assert_eq!((own.m, own.ef_construct), (32, 64));
+    }
+}
