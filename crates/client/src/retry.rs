@@ -28,6 +28,8 @@ pub(crate) struct Patience {
     not_before: Mutex<Option<Instant>>,
     retries: AtomicU64,
     throttled_ms: AtomicU64,
+    /// Calls that failed and have not succeeded since.
+    troubled: AtomicU64,
 }
 
 /// A call that did not succeed.
@@ -75,6 +77,7 @@ impl Patience {
             not_before: Mutex::new(None),
             retries: AtomicU64::new(0),
             throttled_ms: AtomicU64::new(0),
+            troubled: AtomicU64::new(0),
         }
     }
 
@@ -93,9 +96,9 @@ impl Patience {
         Duration::from_millis(self.throttled_ms.load(Ordering::Relaxed))
     }
 
-    /// Whether the node has asked us to wait and that time is not over.
+    /// Whether a call is being repeated.
     pub(crate) fn is_waiting(&self) -> bool {
-        self.not_before.lock().is_some_and(|at| at > Instant::now())
+        self.troubled.load(Ordering::Relaxed) > 0
     }
 
     /// Calls until there is a final answer or patience ends.
@@ -106,6 +109,7 @@ impl Patience {
     ) -> Result<T, Failure> {
         let begun = Instant::now();
         let mut ceiling = FIRST_DELAY;
+        let mut trouble = None;
         loop {
             self.obey().await;
             // The channel has a deadline of its own; this one holds while it is being dialled.
@@ -125,6 +129,7 @@ impl Patience {
                 return Err(Failure::GaveUp { status, waited });
             }
             self.retries.fetch_add(1, Ordering::Relaxed);
+            trouble.get_or_insert_with(|| Trouble::new(&self.troubled));
             tracing::debug!(action, code = ?status.code(), ?delay, "will be repeated");
             if let Some(asked) = asked {
                 self.hold_off(asked);
@@ -151,6 +156,22 @@ impl Patience {
         let ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
         self.throttled_ms.fetch_add(ms, Ordering::Relaxed);
         tokio::time::sleep(left).await;
+    }
+}
+
+/// A call in trouble, counted for as long as it lives.
+struct Trouble<'a>(&'a AtomicU64);
+
+impl<'a> Trouble<'a> {
+    fn new(count: &'a AtomicU64) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Trouble<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -103,6 +103,11 @@ impl Connection {
         })
     }
 
+    /// The same connection, for another collection.
+    pub(crate) fn to_collection(&self, collection: &str) -> Self {
+        Self { collection: collection.to_owned(), ..self.clone() }
+    }
+
     pub(crate) fn points(&self) -> PointsClient<Service> {
         PointsClient::with_interceptor(self.channel.clone(), self.key.clone())
             .max_decoding_message_size(ANSWER_BYTES_MAX)

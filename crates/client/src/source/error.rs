@@ -75,6 +75,16 @@ pub enum SourceError {
         /// The chunk.
         chunk: u64,
     },
+    /// The same document and chunk stand in two rows far apart.
+    #[error("`{path}`: rows {earlier} and {later} are the same chunk of the same document")]
+    DuplicateRows {
+        /// The file.
+        path: PathBuf,
+        /// The first row.
+        earlier: u64,
+        /// The second.
+        later: u64,
+    },
     /// No column of the table holds text or vectors.
     #[error("`{path}` has neither a column `{text}` nor `{vector}`; it has {found}")]
     NoColumn {
@@ -160,7 +170,7 @@ impl SourceError {
             Self::Truncated { .. } => "source_truncated",
             Self::Damaged { .. } => "source_damaged",
             Self::Row { .. } => "source_row",
-            Self::Duplicate { .. } => "source_duplicate",
+            Self::Duplicate { .. } | Self::DuplicateRows { .. } => "source_duplicate",
             Self::NoColumn { .. } => "source_no_column",
             Self::Options(_) => "source_options",
         }
@@ -180,7 +190,9 @@ impl SourceError {
             Self::Truncated { .. } => "copy or download it again",
             Self::Damaged { .. } => "make it again from where it came from",
             Self::Row { fault, .. } => return Some(fault.hint().to_owned()),
-            Self::Duplicate { .. } => "give each row its own `id`, or its own `doc` and `chunk`",
+            Self::Duplicate { .. } | Self::DuplicateRows { .. } => {
+                "give each row its own `id`, or its own `doc` and `chunk`"
+            }
             Self::NoColumn { .. } => "say which columns hold the text or the vector",
             Self::Options(_) => return None,
         };

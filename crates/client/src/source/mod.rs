@@ -92,13 +92,16 @@ pub fn open(path: &Path, options: &SourceOptions) -> Result<Source, SourceError>
     open::open(path, options)
 }
 
+/// How many unusable rows at its beginning make a source unusable.
+const BAD_ROWS_MAX: usize = 100;
+
 /// An opened source.
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
     reader: Reader,
-    /// Items read to learn what the source holds, still to be handed out.
-    ahead: VecDeque<Item>,
+    /// What was read to learn what the source holds, still to be handed out.
+    ahead: VecDeque<Result<Item, SourceError>>,
     /// What the first record holds; all others must hold the same.
     shape: Option<Shape>,
 }
@@ -140,6 +143,10 @@ impl Source {
         Self { path, reader, ahead: VecDeque::new(), shape: None }
     }
 
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// How many documents there are, where that can be known before reading.
     #[must_use]
     pub fn documents_total(&self) -> Option<u64> {
@@ -178,17 +185,29 @@ impl Source {
         }
     }
 
-    /// What the first usable record holds. Items read on the way are handed out by
+    /// What the first usable record holds. What is read on the way, bad rows too, is handed out by
     /// [`Source::next`] later.
     pub(crate) fn shape(&mut self) -> Result<Shape, SourceError> {
-        while self.shape.is_none() {
-            let Some(item) = self.read()? else {
-                return Err(SourceError::Empty { path: self.path.clone(), what: self.nothing() });
+        loop {
+            if let Some(shape) = self.shape {
+                return Ok(shape);
+            }
+            let read = match self.read() {
+                Ok(None) => break,
+                Ok(Some(item)) => Ok(item),
+                Err(row @ SourceError::Row { .. }) => Err(row),
+                Err(other) => return Err(other),
             };
-            self.ahead.push_back(item);
+            self.ahead.push_back(read);
+            if self.ahead.iter().filter(|read| read.is_err()).count() >= BAD_ROWS_MAX {
+                break;
+            }
         }
-        self.shape
-            .ok_or_else(|| SourceError::Empty { path: self.path.clone(), what: self.nothing() })
+        let bad = self.ahead.drain(..).find_map(Result::err);
+        Err(bad.unwrap_or_else(|| SourceError::Empty {
+            path: self.path.clone(),
+            what: self.nothing(),
+        }))
     }
 
     /// The next item, or `None` at the end.
@@ -196,7 +215,7 @@ impl Source {
     /// After [`SourceError::Row`] reading may go on with the next row; after any other error not.
     pub(crate) fn next(&mut self) -> Result<Option<Item>, SourceError> {
         match self.ahead.pop_front() {
-            Some(item) => Ok(Some(item)),
+            Some(read) => read.map(Some),
             None => self.read(),
         }
     }

@@ -1,5 +1,14 @@
 //! Writing a source into a collection, so that doing it again changes only what changed.
 
+mod bulk;
+mod dead;
+mod pace;
+mod point;
+mod read;
+mod remove;
+mod run;
+mod write;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -149,6 +158,5 @@ pub async fn index(
     options: &IndexOptions,
     progress: &(dyn Fn(Progress) + Send + Sync),
 ) -> Result<Summary, Error> {
-    let _ = (target, source, options, progress);
-    std::future::ready(Err(Error::Internal("not written yet".to_owned()))).await
+    run::run(target, source, options, progress).await
 }
