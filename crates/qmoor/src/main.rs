@@ -1,10 +1,10 @@
 //! The `qmoor` command: one file a verb under `verbs/`.
-#![allow(dead_code, reason = "until all verbs are in")]
 
 mod cli;
 mod error;
 mod node;
 mod output;
+mod reach;
 mod verbs;
 
 use std::process::ExitCode;
@@ -35,22 +35,30 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli, out: Output) -> Result<(), CliError> {
+    let global = cli.global;
     let runtime = || {
         tokio::runtime::Builder::new_multi_thread()
             .enable_all()
             .build()
             .map_err(|error| CliError::failed(format!("cannot start the async runtime: {error}")))
     };
-    let global = cli.global;
     match cli.verb {
+        Verb::Quickstart(args) => runtime()?.block_on(verbs::quickstart::run(args, out)),
         Verb::Init(args) => verbs::init::run(&args, out),
-        Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
+        Verb::Serve(args) => runtime()?.block_on(verbs::serve::run(&global, &args, out)),
+        Verb::Status => runtime()?.block_on(verbs::status::run(&global, out)),
         Verb::Index(args) => runtime()?.block_on(verbs::index::run(&global, args, out)),
         Verb::Search(args) => runtime()?.block_on(verbs::search::run(&global, args, out)),
+        Verb::Backup(args) => runtime()?.block_on(verbs::backup::run(&global, args, out)),
+        Verb::Backups => runtime()?.block_on(verbs::backups::run(&global, out)),
+        Verb::Restore(args) => runtime()?.block_on(verbs::restore::run(&global, args, out)),
+        Verb::Drill(args) => runtime()?.block_on(verbs::drill::run(&global, args, out)),
+        Verb::Prune(args) => runtime()?.block_on(verbs::prune::run(&global, args, out)),
+        Verb::Pin(args) => runtime()?.block_on(verbs::pin::run(&global, args, out)),
         Verb::Keys(args) => runtime()?.block_on(verbs::keys::run(&global, args, out)),
+        Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
         Verb::Render(args) => verbs::render::run(&global, &args, out),
         Verb::Completions(args) => verbs::completions::run(&args),
-        _ => Err(CliError::failed("not built yet")),
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) async fn run(global: &Global, args: cli::Index, out: Output) -> Resul
         .map_err(|error| client_error(&Error::from(error)))?;
     let summary = write(&target, source, &options, out).await?;
     if args.backup {
-        return Err(CliError::failed("not built yet"));
+        let request = cli::Backup { batch_id: args.batch_id, labels: Vec::new() };
+        return super::backup::run(global, request, out).await;
     }
     out.result(&summary, summary_text(&summary))
 }

@@ -1,12 +1,21 @@
 //! The verbs, one file each.
 
+pub(crate) mod backup;
+pub(crate) mod backups;
 pub(crate) mod completions;
+pub(crate) mod drill;
 pub(crate) mod engine;
 pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod pin;
+pub(crate) mod prune;
+pub(crate) mod quickstart;
 pub(crate) mod render;
+pub(crate) mod restore;
 pub(crate) mod search;
+pub(crate) mod serve;
+pub(crate) mod status;
 
 use jiff::Timestamp;
 

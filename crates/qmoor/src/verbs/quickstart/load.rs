@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -9,11 +10,15 @@ use tokio::task::JoinSet;
 
 use super::http::Rest;
 use super::points::Point;
+use crate::error::CliError;
 
 /// Readers, and as many writers.
 const TASKS: usize = 2;
 /// Points that one write sends again.
 const WRITE_POINTS: usize = 8;
+
+/// How often it is looked whether enough requests were answered.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// What the load saw.
 #[derive(Debug, Clone, Copy, Default)]
@@ -49,7 +54,12 @@ impl Load {
         for _ in 0..TASKS {
             for (rest, method, path, body) in [
                 (reader, Method::POST, format!("/collections/{collection}/points/query"), &ask),
-                (writer, Method::PUT, format!("/collections/{collection}/points?wait=true"), &write),
+                (
+                    writer,
+                    Method::PUT,
+                    format!("/collections/{collection}/points?wait=true"),
+                    &write,
+                ),
             ] {
                 let (rest, body) = (rest.clone(), body.clone());
                 let (stop, requests, failed) =
@@ -72,6 +82,21 @@ impl Load {
     /// How many requests were answered so far.
     pub(super) fn requests(&self) -> u64 {
         self.requests.load(Ordering::Relaxed)
+    }
+
+    /// Waits until so many requests were answered in all.
+    pub(super) async fn wait_for(&self, requests: u64, timeout: Duration) -> Result<(), CliError> {
+        let enough = async {
+            while self.requests() < requests {
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        };
+        tokio::time::timeout(timeout, enough).await.map_err(|_| {
+            CliError::failed(format!(
+                "{} of {requests} requests were answered in {timeout:?}",
+                self.requests()
+            ))
+        })
     }
 
     /// Lets each task finish its request and tells what was seen.

@@ -31,7 +31,8 @@ pub(super) const QUESTIONS: [&str; 3] = [
 
 /// The pages as documents.
 pub(super) fn documents() -> Vec<Document> {
-    let document = |(name, text): &Page| Document { id: (*name).to_owned(), text: (*text).to_owned() };
+    let document =
+        |(name, text): &Page| Document { id: (*name).to_owned(), text: (*text).to_owned() };
     PAGES.iter().map(document).collect()
 }
 

@@ -20,6 +20,12 @@ pub(super) struct Point {
 }
 
 impl Point {
+    /// The beginning of its text, as a question.
+    pub(super) fn first_words(&self) -> String {
+        let text = self.payload.get("text").and_then(Value::as_str).unwrap_or_default();
+        text.split_whitespace().take(8).collect::<Vec<_>>().join(" ")
+    }
+
     /// The body that writes this point as it is.
     pub(super) fn as_upsert(&self) -> Value {
         json!({ "id": self.id, "payload": self.payload, "vector": self.vector })

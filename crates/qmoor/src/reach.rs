@@ -1,0 +1,192 @@
+//! The node's backups within reach: through its agent if one runs, else in this process under the node's lock.
+
+use indicatif::ProgressBar;
+use qmoor_agent::backup::{BackupReport, BackupRequest};
+use qmoor_agent::catalogue::{self, BackupInfo};
+use qmoor_agent::control::client::{Client, ClientError};
+use qmoor_agent::drill::{self, DrillReport};
+use qmoor_agent::error::NodeError;
+use qmoor_agent::node::{NodeContext, Progress};
+use qmoor_agent::prune::{self, PruneReport};
+use qmoor_agent::restore::{self, RestorePlan, RestoreReport};
+use qmoor_plan::config::Config;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::error::{CliError, chain};
+use crate::node::{agent, agent_error};
+use crate::output::Output;
+
+/// The way to a node's backups.
+pub(crate) enum Reach {
+    /// A running agent does it.
+    Agent(Client, Output),
+    /// No agent runs: this process does it.
+    Here(NodeContext, Output),
+}
+
+impl Reach {
+    /// Finds out whether an agent runs. `why` is what the lock says while this process has it.
+    pub(crate) async fn new(config: Config, why: &str, out: Output) -> Result<Self, CliError> {
+        let agent = agent(&config);
+        match agent.status().await {
+            Ok(_) => Ok(Self::Agent(agent, out)),
+            Err(ClientError::NotRunning { .. }) => {
+                if !config.node.state.is_dir() {
+                    return Err(CliError::failed(format!(
+                        "there is no node at `{}`",
+                        config.node.dir.display()
+                    ))
+                    .hint("`qmoor serve` makes one; --config FILE names another"));
+                }
+                let program = program()?;
+                let node =
+                    NodeContext::open(config, program, why).map_err(|error| node_error(&error))?;
+                Ok(Self::Here(node, out))
+            }
+            Err(error) => Err(agent_error(&error)),
+        }
+    }
+
+    /// Takes a backup; only an agent can, because only it holds the gate.
+    pub(crate) async fn backup(&self, request: &BackupRequest) -> Result<BackupReport, CliError> {
+        match self {
+            Self::Agent(agent, out) => job(agent, *out, "/backup", request).await,
+            Self::Here(..) => {
+                Err(CliError::failed("no agent runs here, and only it can hold the requests")
+                    .hint("`qmoor serve` starts the node"))
+            }
+        }
+    }
+
+    /// All backups, the oldest first.
+    pub(crate) async fn backups(&self) -> Result<Vec<BackupInfo>, CliError> {
+        match self {
+            Self::Agent(agent, _) => agent
+                .ask(hyper::Method::GET, "/backups", &Value::Null)
+                .await
+                .map_err(|error| agent_error(&error)),
+            Self::Here(node, _) => catalogue::list(node).await.map_err(|error| node_error(&error)),
+        }
+    }
+
+    /// What a restore would do.
+    pub(crate) async fn plan_restore(&self, id: Option<&str>) -> Result<RestorePlan, CliError> {
+        match self {
+            Self::Agent(agent, _) => agent
+                .ask(hyper::Method::POST, "/restore/plan", &json!({ "id": id }))
+                .await
+                .map_err(|error| agent_error(&error)),
+            Self::Here(node, _) => {
+                restore::plan_restore(node, id).await.map_err(|error| node_error(&error))
+            }
+        }
+    }
+
+    /// Restores.
+    pub(crate) async fn restore(&self, id: Option<&str>) -> Result<RestoreReport, CliError> {
+        match self {
+            Self::Agent(agent, out) => job(agent, *out, "/restore", &json!({ "id": id })).await,
+            Self::Here(node, out) => {
+                let bar = out.spinner("restore");
+                let done =
+                    restore::restore(node, None, None, id, &|progress| show(&bar, &progress)).await;
+                bar.finish_and_clear();
+                done.map_err(|error| node_error(&error))
+            }
+        }
+    }
+
+    /// Drills.
+    pub(crate) async fn drill(&self, id: Option<&str>) -> Result<DrillReport, CliError> {
+        match self {
+            Self::Agent(agent, out) => job(agent, *out, "/drill", &json!({ "id": id })).await,
+            Self::Here(node, out) => {
+                let bar = out.spinner("drill");
+                let done = drill::drill(node, id, &|progress| show(&bar, &progress)).await;
+                bar.finish_and_clear();
+                done.map_err(|error| node_error(&error))
+            }
+        }
+    }
+
+    /// Removes what no rule keeps.
+    pub(crate) async fn prune(&self, dry_run: bool) -> Result<PruneReport, CliError> {
+        match self {
+            Self::Agent(agent, out) => {
+                job(agent, *out, "/prune", &json!({ "dry_run": dry_run })).await
+            }
+            Self::Here(node, _) => {
+                prune::prune(node, dry_run).await.map_err(|error| node_error(&error))
+            }
+        }
+    }
+
+    /// Keeps a backup whatever the rules say, or leaves it to them again.
+    pub(crate) async fn pin(&self, id: &str, remove: bool) -> Result<(), CliError> {
+        match self {
+            Self::Agent(agent, _) => agent
+                .ask::<Value>(hyper::Method::POST, "/pin", &json!({ "id": id, "remove": remove }))
+                .await
+                .map(drop)
+                .map_err(|error| agent_error(&error)),
+            Self::Here(node, _) => {
+                let done = if remove {
+                    catalogue::unpin(node, id).await
+                } else {
+                    catalogue::pin(node, id).await
+                };
+                done.map_err(|error| node_error(&error))
+            }
+        }
+    }
+
+    /// The full id of what was typed: an id, the beginning of one, or `latest`.
+    pub(crate) async fn resolve(&self, typed: &str) -> Result<String, CliError> {
+        let backups = self.backups().await?;
+        if typed == "latest" {
+            let newest = backups.iter().rev().find(|backup| backup.complete);
+            return newest.map(|backup| backup.id.clone()).ok_or_else(|| {
+                CliError::failed("there is no complete backup").hint("`qmoor backup` takes one")
+            });
+        }
+        let mut matches = backups.iter().filter(|backup| backup.id.starts_with(typed));
+        match (matches.next(), matches.next()) {
+            (Some(one), None) => Ok(one.id.clone()),
+            (Some(_), Some(_)) => {
+                Err(CliError::usage(format!("more than one backup begins with `{typed}`"))
+                    .hint("`qmoor backups` shows them"))
+            }
+            (None, _) => Err(CliError::failed(format!("there is no backup `{typed}`"))
+                .hint("`qmoor backups` shows them")),
+        }
+    }
+}
+
+/// The running binary, which is the engine too.
+pub(crate) fn program() -> Result<std::path::PathBuf, CliError> {
+    std::env::current_exe()
+        .map_err(|error| CliError::failed(format!("cannot tell where qmoor is: {error}")))
+}
+
+async fn job<T: DeserializeOwned>(
+    agent: &Client,
+    out: Output,
+    path: &str,
+    body: &(impl Serialize + Sync),
+) -> Result<T, CliError> {
+    let bar = out.spinner(path.trim_start_matches('/').to_owned());
+    let shown = bar.clone();
+    let done = agent.job(path, body, move |progress: Progress| show(&shown, &progress)).await;
+    bar.finish_and_clear();
+    done.map_err(|error| agent_error(&error))
+}
+
+fn show(bar: &ProgressBar, progress: &Progress) {
+    bar.set_message(format!("{} {}", progress.step.replace('_', " "), progress.note));
+}
+
+fn node_error(error: &NodeError) -> CliError {
+    if error.is_busy() { CliError::locked(chain(error)) } else { CliError::failed(chain(error)) }
+}

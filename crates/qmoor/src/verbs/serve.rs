@@ -1,0 +1,83 @@
+//! `qmoor serve`: the node on this host.
+
+use qmoor_agent::keys::NewKeys;
+use qmoor_agent::serve::{ReadyInfo, serve};
+use qmoor_plan::config::{Config, LogFormat};
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{self, Global};
+use crate::error::{CliError, chain};
+use crate::node;
+use crate::output::Output;
+use crate::reach::program;
+
+/// Serves until TERM or INT. Says where it listens once it is up; shows new keys once.
+pub(crate) async fn run(global: &Global, args: &cli::Serve, out: Output) -> Result<(), CliError> {
+    let mut config = node::config(global)?;
+    config.gateway.http_port = args.http_port.unwrap_or(config.gateway.http_port);
+    config.gateway.grpc_port = args.grpc_port.unwrap_or(config.gateway.grpc_port);
+    init_log(&config);
+    let ready = move |ready: ReadyInfo| {
+        // Whoever started us may have closed stdout; the node goes on.
+        let _ignored = tell(out, &ready);
+    };
+    serve(config, program()?, ready, stopped())
+        .await
+        .map_err(|error| CliError::failed(chain(&error)))
+}
+
+fn tell(out: Output, ready: &ReadyInfo) -> Result<(), CliError> {
+    let keys = ready.new_keys.as_ref();
+    let value = json!({
+        "http": ready.http,
+        "grpc": ready.grpc,
+        "keys": keys.map(|keys| json!({
+            "search": keys.search.expose(), "index": keys.index.expose(), "admin": keys.admin.expose(),
+        })),
+    });
+    let keys = keys.map(keys_text).unwrap_or_default();
+    out.result(
+        &value,
+        format_args!("serving REST and gRPC on {}, and on {}{keys}", ready.http, ready.grpc),
+    )
+}
+
+fn keys_text(keys: &NewKeys) -> String {
+    format!(
+        "\n\nThe keys of this node, shown this once:\n  search  {}\n  index   {}\n  admin   {}\n\
+         Commands on this host need none: they ask the agent.",
+        keys.search.expose(),
+        keys.index.expose(),
+        keys.admin.expose(),
+    )
+}
+
+async fn stopped() {
+    let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        tracing::error!("cannot listen for signals");
+        return;
+    };
+    tokio::select! {
+        _ = term.recv() => tracing::info!("stopping: TERM"),
+        _ = int.recv() => tracing::info!("stopping: INT"),
+    }
+}
+
+/// The log goes to stderr; `QMOOR_LOG` overrides the configured level, with a filter for each module.
+fn init_log(config: &Config) {
+    let filter = EnvFilter::try_from_env("QMOOR_LOG")
+        .unwrap_or_else(|_| EnvFilter::new(config.log.level.as_str()));
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false);
+    // A second initialisation keeps the first, which is what a test wants.
+    let _ignored = match config.log.format {
+        LogFormat::Text => builder.try_init(),
+        LogFormat::Json => builder.json().try_init(),
+    };
+}

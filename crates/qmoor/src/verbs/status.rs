@@ -1,0 +1,82 @@
+//! `qmoor status`: the node at a glance.
+
+use jiff::Timestamp;
+use qmoor_agent::catalogue::BackupInfo;
+use qmoor_agent::control::wire::Status;
+use serde_json::json;
+
+use crate::cli::Global;
+use crate::error::CliError;
+use crate::node::{agent, agent_error, config};
+use crate::output::Output;
+use crate::reach::Reach;
+
+/// Asks the agent and says it in a few lines.
+pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
+    let config = config(global)?;
+    let status = agent(&config).status().await.map_err(|error| agent_error(&error))?;
+    let backups = Reach::new(config, "status", out).await?.backups().await?;
+    let last_backup = backups.iter().rev().find(|backup| backup.complete);
+    let last_drill = backups
+        .iter()
+        .filter(|b| b.drilled.is_some())
+        .max_by_key(|b| b.drilled.as_ref().map(|d| d.at));
+    let text = status_text(&status, last_backup, last_drill);
+    out.result(
+        &json!({ "node": status, "last_backup": last_backup, "last_drill": last_drill }),
+        text,
+    )
+}
+
+fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&BackupInfo>) -> String {
+    let now = Timestamp::now();
+    let at = |address: Option<std::net::SocketAddr>| {
+        address.map_or_else(|| "nowhere".to_owned(), |a| a.to_string())
+    };
+    let engine = match (&status.engine.trouble, status.engine.since) {
+        (Some(trouble), _) => format!("DOWN: {trouble}"),
+        (None, Some(since)) if status.engine.up => {
+            format!("up for {}, started {} times", super::age(now, since), status.engine.starts)
+        }
+        (None, _) => "down".to_owned(),
+    };
+    let backup = backup.map_or_else(
+        || "never: `qmoor backup` takes one".to_owned(),
+        |b| {
+            let grade = b.grade.map(|grade| grade.to_string()).unwrap_or_default();
+            format!(
+                "{} ago ({}, grade {grade}, pause {:.0} ms)",
+                super::age(now, b.at),
+                b.id,
+                b.pause_ms
+            )
+        },
+    );
+    let drill = drill.and_then(|b| b.drilled.as_ref().map(|d| (b, d))).map_or_else(
+        || "never: `qmoor drill` proves a backup".to_owned(),
+        |(b, d)| {
+            let verdict = if d.ok { "good" } else { "FAILED" };
+            format!(
+                "{} ago ({}, {verdict}, back in {:.1} s)",
+                super::age(now, d.at),
+                b.id,
+                d.rto_ms / 1000.0
+            )
+        },
+    );
+    format!(
+        "node         {} (qmoor {}, process {}, up for {})\n\
+         address      {} (REST and gRPC), {}\n\
+         engine       {engine}\n\
+         data         {}\n\
+         last backup  {backup}\n\
+         last drill   {drill}",
+        status.name,
+        status.version,
+        status.pid,
+        super::age(now, status.started),
+        at(status.http),
+        at(status.grpc),
+        status.data.display(),
+    )
+}
