@@ -1,0 +1,211 @@
+//! A node in a temporary directory, served inside the test, and clients of it.
+
+use std::net::SocketAddr;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use qdrant_client::qdrant::PointStruct;
+use qdrant_client::{Payload, Qdrant};
+use qmoor_agent::control::client::Client as Control;
+use qmoor_agent::keys::NewKeys;
+use qmoor_agent::serve::{ServeError, serve};
+use qmoor_plan::access::Role;
+use qmoor_plan::config::Config;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// A node that is up.
+pub(crate) struct Node {
+    pub(crate) config: Config,
+    pub(crate) http: SocketAddr,
+    pub(crate) grpc: SocketAddr,
+    keys: Option<NewKeys>,
+    dir: TempDir,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), ServeError>>,
+}
+
+/// What came back.
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("no JSON: {}", self.text))
+    }
+}
+
+pub(crate) fn program() -> PathBuf {
+    PathBuf::from(env!("CARGO_BIN_EXE_qmoor"))
+}
+
+/// A configuration below a directory, on free ports.
+pub(crate) fn config(dir: &Path) -> Config {
+    let mut config = Config::for_dir(dir);
+    config.gateway.http_port = 0;
+    config.gateway.grpc_port = 0;
+    config
+}
+
+/// Serves until it is ready, or says why it is not.
+pub(crate) async fn serve_once(config: Config) -> Result<(), ServeError> {
+    let (ready, stop) = oneshot::channel::<()>();
+    let on_ready = move |_| drop(ready);
+    serve(config, program(), on_ready, async { drop(stop.await) }).await
+}
+
+impl Node {
+    pub(crate) async fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let config = config(dir.path());
+        Self::start_in(dir, config).await
+    }
+
+    pub(crate) async fn start_in(dir: TempDir, config: Config) -> Self {
+        let (stop, stopped) = oneshot::channel();
+        let (tell, told) = oneshot::channel();
+        let on_ready = move |info| drop(tell.send(info));
+        let served = tokio::spawn(serve(config.clone(), program(), on_ready, async {
+            drop(stopped.await);
+        }));
+        let Ok(ready) = told.await else { panic!("{:?}", served.await.unwrap()) };
+        Self { config, http: ready.http, grpc: ready.grpc, keys: ready.new_keys, dir, stop, served }
+    }
+
+    /// Takes the node down in order; the directory stays.
+    pub(crate) async fn stop(self) -> (TempDir, Config) {
+        self.stop.send(()).unwrap();
+        self.served.await.unwrap().unwrap();
+        (self.dir, self.config)
+    }
+
+    pub(crate) fn key(&self, role: Role) -> &str {
+        let keys = self.keys.as_ref().expect("a first start");
+        match role {
+            Role::Search => keys.search.expose(),
+            Role::Index => keys.index.expose(),
+            Role::Admin => keys.admin.expose(),
+        }
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        Control::new(&self.config.node.state)
+    }
+
+    pub(crate) fn client(&self, role: Role) -> Qdrant {
+        self.client_at(self.grpc, role)
+    }
+
+    pub(crate) fn client_at(&self, address: SocketAddr, role: Role) -> Qdrant {
+        client(address, self.key(role))
+    }
+
+    pub(crate) fn client_with(&self, key: String) -> Qdrant {
+        client(self.grpc, &key)
+    }
+
+    /// A collection of four dimensions.
+    pub(crate) async fn create(&self, name: &str) {
+        let body = json!({"vectors": {"size": 4, "distance": "Cosine"}});
+        let path = format!("/collections/{name}");
+        let answer = self.rest(Method::PUT, &path, Some(self.key(Role::Admin)), &body).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+    }
+
+    pub(crate) async fn rest(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: &Value,
+    ) -> Answer {
+        let key = key.map(|key| ("api-key", key.to_owned()));
+        self.rest_with(method, path, key.as_slice(), body).await
+    }
+
+    pub(crate) async fn rest_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, String)],
+        body: &Value,
+    ) -> Answer {
+        let url = match path.strip_prefix("http://") {
+            Some(_) => path.to_owned(),
+            None => format!("http://{}{path}", self.http),
+        };
+        let mut request = Request::builder().method(method).uri(url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let bytes = match body {
+            Value::Null => String::new(),
+            body => body.to_string(),
+        };
+        let request = request.header("content-type", "application/json");
+        let request = request.body(Full::new(Bytes::from(bytes))).unwrap();
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let response = client.request(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.unwrap().to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+
+    /// Sends bytes as they are, and reads until the other side closes.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = TcpStream::connect(self.http).await.unwrap();
+        stream.write_all(bytes).await.unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+}
+
+/// A key for what needs one after a second start, which shows none.
+pub(crate) async fn session(node: &Node) -> String {
+    node.control().session_key(Role::Index).await.unwrap().key
+}
+
+fn client(address: SocketAddr, key: &str) -> Qdrant {
+    Qdrant::from_url(&format!("http://{address}"))
+        .api_key(key)
+        .timeout(std::time::Duration::from_secs(30))
+        .skip_compatibility_check()
+        .build()
+        .unwrap()
+}
+
+/// Points of four dimensions with these numbers as ids.
+pub(crate) fn points(ids: Range<u64>) -> Vec<PointStruct> {
+    ids.map(|id| {
+        #[allow(clippy::cast_precision_loss, reason = "small numbers")]
+        let x = (id % 97) as f32;
+        let mut payload = Payload::new();
+        payload.insert("number", i64::try_from(id).unwrap());
+        PointStruct::new(id, vec![1.0, x, 2.0, 3.0], payload)
+    })
+    .collect()
+}
+
+/// Ends a process without a chance to do anything about it.
+pub(crate) fn kill(pid: u32) {
+    let ended = std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+    assert!(ended.unwrap().success());
+}
+
+pub(crate) fn alive(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
+}
