@@ -4,8 +4,9 @@ import itertools
 from dataclasses import dataclass
 
 import pytest
-import server
 from qdrant_client import QdrantClient
+
+import server
 
 KEY = "a key that may do everything"
 READ_ONLY_KEY = "a key that may read"

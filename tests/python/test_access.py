@@ -3,12 +3,13 @@
 import grpc
 import httpx
 import pytest
-import server
-from conftest import KEY, READ_ONLY_KEY, fresh_name
 from qdrant_client import QdrantClient
 from qdrant_client import grpc as pb
 from qdrant_client import models as m
 from qdrant_client.http.exceptions import UnexpectedResponse
+
+import server
+from conftest import KEY, READ_ONLY_KEY, fresh_name
 
 pytestmark = pytest.mark.remote
 

@@ -1,8 +1,9 @@
 """Collections: make, look at, change, drop; aliases; payload indexes."""
 
 import pytest
-from conftest import fresh_name
 from qdrant_client import models
+
+from conftest import fresh_name
 
 
 def plain(size=4, distance=models.Distance.DOT, **settings):

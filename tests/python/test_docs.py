@@ -5,8 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import manual
 import pytest
+
+import manual
 from server import BINARY, ROOT
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]

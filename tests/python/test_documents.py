@@ -1,9 +1,10 @@
 """BM25 over text, computed by the engine itself on write and on query."""
 
-import conftest
 import httpx
 import pytest
 from qdrant_client import models as m
+
+import conftest
 
 MODEL = "qdrant/bm25"
 TEXTS = {

@@ -1,11 +1,12 @@
 """Every mistake of a caller gets Qdrant's status, over REST and gRPC, with the reason in words."""
 
-import conftest
 import grpc
 import httpx
 import pytest
 from qdrant_client import models as m
 from qdrant_client.http.exceptions import UnexpectedResponse
+
+import conftest
 
 BAD, MISSING, EXISTS = (
     (400, grpc.StatusCode.INVALID_ARGUMENT),

@@ -5,10 +5,11 @@ import random
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from qdrant_client import models as m
+
 import samples
 from agree import assert_same_records, ids
 from conftest import fresh_name
-from qdrant_client import models as m
 
 POINTS = samples.points(400, seed=11)
 

@@ -8,13 +8,14 @@ import threading
 import grpc
 import httpx
 import pytest
+from qdrant_client import QdrantClient
+from qdrant_client import models as m
+from qdrant_client.http.exceptions import UnexpectedResponse
+
 import samples
 import server
 from agree import ids
 from conftest import Door, fresh_name
-from qdrant_client import QdrantClient
-from qdrant_client import models as m
-from qdrant_client.http.exceptions import UnexpectedResponse
 
 pytestmark = pytest.mark.remote
 

@@ -4,10 +4,11 @@ import random
 
 import numpy as np
 import pytest
+from qdrant_client import models as m
+
 import samples
 from agree import assert_same_hits, ids
 from conftest import fresh_name
-from qdrant_client import models as m
 
 POINTS = samples.points(400, seed=23)
 VECTORS = [samples.DENSE, samples.OTHER, samples.SPARSE, samples.MULTI]

@@ -1,8 +1,9 @@
 """The JSON itself: the shapes of answers, the older routes, and forms the client does not send."""
 
-import conftest
 import httpx
 import pytest
+
+import conftest
 
 pytestmark = pytest.mark.remote
 

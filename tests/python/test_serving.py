@@ -6,11 +6,12 @@ import subprocess
 
 import httpx
 import pytest
+from qdrant_client import QdrantClient
+from qdrant_client import models as m
+
 import samples
 import server
 from agree import assert_same_records
-from qdrant_client import QdrantClient
-from qdrant_client import models as m
 
 pytestmark = pytest.mark.remote
 
