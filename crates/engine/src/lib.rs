@@ -8,8 +8,10 @@ mod collection;
 mod disk;
 mod error;
 mod grpc;
+mod metrics;
 mod model;
 mod node;
+mod rest;
 mod serve;
 
 pub use serve::{Options, Ready, ServeError, serve};
