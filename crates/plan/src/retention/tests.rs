@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 
 use super::{Candidate, Decision, plan};
@@ -133,7 +133,7 @@ fn candidates() -> impl Strategy<Value = Vec<Candidate>> {
     prop::collection::vec(one, 0..40).prop_map(|rows| {
         let start: Timestamp = "2026-06-01T00:00:00Z".parse().unwrap();
         let candidate = |(i, (minutes, (pinned, verified, complete), in_progress))| Candidate {
-            at: start.checked_add(minutes.minutes()).unwrap(),
+            at: start.checked_add(ToSpan::minutes(minutes)).unwrap(),
             id: format!("b{i}"),
             pinned,
             verified,
