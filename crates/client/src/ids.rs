@@ -118,3 +118,76 @@ fn sha1_block(state: &mut [u32; 5], block: &[u8; 64]) {
         *sum = sum.wrapping_add(part);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    // The expected values of this module were made with Python's hashlib and uuid.
+
+    #[test]
+    fn ids_are_what_they_always_were() {
+        for (namespace, doc, chunk, expected) in [
+            (DEFAULT_NAMESPACE, "doc123", 0, "6cfbbe4b-5bc9-811f-b3c9-d20873c7a1dc"),
+            (DEFAULT_NAMESPACE, "", u64::MAX, "7ae98e9e-c4b4-8e87-9cda-f0e5ed26f82f"),
+            (Uuid::nil(), "ä.md", 7, "96eb4419-58df-8658-852c-bec04317be55"),
+        ] {
+            assert_eq!(point_id(&namespace, doc, chunk).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn langchain_ids_are_langchains() {
+        for (content, metadata, expected) in [
+            ("hello", "{}", "09a546ba-a2a7-59de-8849-c773575d78e3"),
+            ("Grüße", r#"{"n": 1, "source": "a"}"#, "d9006aed-a91c-5b3c-b69f-94902d30410e"),
+        ] {
+            assert_eq!(langchain(content, metadata).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn haystack_ids_are_haystacks() {
+        assert_eq!(haystack("doc-1").to_string(), "ce5e50af-6c85-5d8c-8387-263f4f6f4b9f");
+        assert_eq!(haystack("").to_string(), "732612b9-0988-5a8f-92e8-a4309c8fb125");
+    }
+
+    #[test]
+    fn sha1_is_that_of_rfc_3174() {
+        for (message, expected) in [
+            ("".to_owned(), "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
+            ("abc".to_owned(), "a9993e364706816aba3e25717850c26c9cd0d89d"),
+            ("a".repeat(1_000_000), "34aa973cd4c4daa4f61eeb2bdbad27316534016f"),
+        ] {
+            assert_eq!(hex(&sha1(message.as_bytes())), expected);
+        }
+    }
+
+    #[test]
+    fn neighbouring_names_do_not_collide() {
+        let ids: std::collections::BTreeSet<_> = [("a", 11), ("a1", 1), ("a11", 0), ("", 0)]
+            .iter()
+            .map(|(doc, chunk)| point_id(&DEFAULT_NAMESPACE, doc, *chunk))
+            .collect();
+        assert_eq!(ids.len(), 4);
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_is_a_version_8_uuid_and_tells_chunks_apart(
+            docs in prop::collection::btree_set((".{0,8}", 0_u64..100), 1..50),
+        ) {
+            let ids: std::collections::BTreeSet<_> = docs
+                .iter()
+                .map(|(doc, chunk)| point_id(&DEFAULT_NAMESPACE, doc, *chunk))
+                .collect();
+            prop_assert_eq!(ids.len(), docs.len());
+            for id in ids {
+                prop_assert_eq!(id.get_version_num(), 8);
+                prop_assert_eq!(id.get_variant(), uuid::Variant::RFC4122);
+            }
+        }
+    }
+}

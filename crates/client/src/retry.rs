@@ -187,3 +187,98 @@ fn retry_after(status: &Status) -> Option<Duration> {
     let asked = Duration::try_from_secs_f64(seconds).ok()?;
     Some(asked.min(RETRY_AFTER_MAX))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+
+    use super::*;
+
+    /// Fails so often with this status, then succeeds.
+    async fn after(failures: usize, status: Status, patience: &Patience) -> Result<(), Failure> {
+        let calls = AtomicUsize::new(0);
+        patience
+            .call("test", || {
+                let call = calls.fetch_add(1, Ordering::Relaxed);
+                let answer = if call < failures { Err(status.clone()) } else { Ok(()) };
+                async move { answer }
+            })
+            .await
+    }
+
+    fn busy(retry_after: &str) -> Status {
+        let mut status = Status::resource_exhausted("held");
+        status.metadata_mut().insert("retry-after", retry_after.parse().unwrap());
+        status
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_passes_is_repeated() {
+        let patience = Patience::new(Duration::from_secs(600));
+        for code in [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded, Code::Unknown] {
+            after(3, Status::new(code, "x"), &patience).await.unwrap();
+        }
+        assert_eq!(patience.retries(), 12);
+        assert!(!patience.is_waiting());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_final_is_not_repeated() {
+        let patience = Patience::new(Duration::from_secs(600));
+        for code in [Code::InvalidArgument, Code::Unauthenticated, Code::PermissionDenied] {
+            let failure = after(1, Status::new(code, "x"), &patience).await.unwrap_err();
+            assert_eq!(failure.code(), Some(code));
+        }
+        assert_eq!(patience.retries(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_node_says_how_long_to_wait_and_is_obeyed() {
+        let patience = Patience::new(Duration::from_secs(600));
+        let begun = Instant::now();
+        after(2, busy("7"), &patience).await.unwrap();
+        let took = begun.elapsed();
+        assert!((14.0..15.0).contains(&took.as_secs_f64()), "{took:?}");
+        assert!(patience.throttled() >= Duration::from_secs(14));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_call_that_is_told_to_wait_holds_back_the_others() {
+        let patience = Patience::new(Duration::from_secs(600));
+        let begun = Instant::now();
+        let told = after(1, busy("9"), &patience);
+        let other = async {
+            tokio::task::yield_now().await;
+            after(0, Status::ok(""), &patience).await.unwrap();
+            begun.elapsed()
+        };
+        let (told, other) = tokio::join!(told, other);
+        told.unwrap();
+        assert!(other >= Duration::from_secs(9), "{other:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_asks_for_a_day_is_not_given_one() {
+        let patience = Patience::new(Duration::from_secs(600));
+        let begun = Instant::now();
+        after(1, busy("86400"), &patience).await.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(62));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn patience_ends() {
+        let patience = Patience::new(Duration::from_secs(30));
+        let begun = Instant::now();
+        let failure = after(usize::MAX, Status::unavailable("down"), &patience).await.unwrap_err();
+        assert!(matches!(failure, Failure::GaveUp { .. }), "{failure:?}");
+        assert!(begun.elapsed() <= Duration::from_secs(30));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_without_an_answer_is_given_up() {
+        let patience = Patience::new(Duration::from_secs(300));
+        let failure =
+            patience.call("test", std::future::pending::<Result<(), Status>>).await.unwrap_err();
+        assert!(matches!(failure, Failure::GaveUp { .. }), "{failure:?}");
+    }
+}

@@ -1,7 +1,7 @@
 //! JSON Lines: one object a line. A line longer than the limit is never held in memory.
 
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -112,35 +112,24 @@ impl Jsonl {
     /// Reads up to the next line break, keeping no more than the limit.
     fn line(&mut self) -> std::io::Result<Line> {
         let mut line = Vec::new();
-        let mut length: u64 = 0;
-        loop {
-            let buffer = self.reader.fill_buf()?;
-            if buffer.is_empty() {
-                break;
-            }
-            let (part, ended) = match buffer.iter().position(|byte| *byte == b'\n') {
-                Some(at) => (buffer.get(..=at).unwrap_or(buffer), true),
-                None => (buffer, false),
-            };
-            let taken = part.len();
-            length += u64::try_from(taken).unwrap_or(u64::MAX);
-            if length <= self.line_bytes_max {
-                line.extend_from_slice(part);
-            } else {
-                line = Vec::new();
-            }
-            self.reader.consume(taken);
-            if ended {
-                break;
-            }
+        let most = self.line_bytes_max.saturating_add(1);
+        let mut length = (&mut self.reader).take(most).read_until(b'\n', &mut line)?;
+        let is_whole = line.ends_with(b"\n") || widen(length) < most;
+        if !is_whole {
+            line = Vec::new();
+            length += self.reader.skip_until(b'\n')?;
         }
-        self.bytes_read += length;
+        self.bytes_read += widen(length);
         Ok(match length {
             0 => Line::End,
-            length if length > self.line_bytes_max => Line::TooLong,
-            _ => Line::Whole(line),
+            _ if is_whole => Line::Whole(line),
+            _ => Line::TooLong,
         })
     }
+}
+
+fn widen(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
 }
 
 fn vector(column: &str, numbers: &[Value]) -> Result<Vec<f32>, RowFault> {

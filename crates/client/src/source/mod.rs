@@ -12,6 +12,8 @@ mod open;
 mod parquet;
 mod record;
 mod row;
+#[cfg(test)]
+mod tests;
 mod values;
 
 use std::collections::VecDeque;
