@@ -1,10 +1,12 @@
 //! Getting things back out of the repository.
 
 use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
-use rustic_core::{IndexedFullStatus, LocalDestination, LsOptions, Repository, RestoreOptions};
+use rustic_core::{IndexedFullStatus, LsOptions, Repository};
 
 use super::take::Listing;
 use super::walk::{Kind, Walk, walk};
@@ -36,16 +38,22 @@ impl Store {
     /// that every entry is there in its full length. Returns the bytes.
     pub fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
         let doing = repository_error("restoring from the store");
-        fs_err::create_dir(into).map_err(io_error("making the folder to restore into"))?;
         let (repository, snapshot) = self.opened(&entry.snapshot)?;
         let root = data_node(&repository, &snapshot)?;
-        let nodes = repository.ls(&root, &LsOptions::default()).map_err(&doing)?;
-        let target =
-            LocalDestination::new(&into.to_string_lossy(), false, false).map_err(&doing)?;
-        let options = RestoreOptions::default().no_ownership(true);
-        let plan =
-            repository.prepare_restore(&options, nodes.clone(), &target, false).map_err(&doing)?;
-        repository.restore(plan, &options, nodes, &target).map_err(&doing)?;
+        fs_err::create_dir(into).map_err(io_error("making the folder to restore into"))?;
+        let mut folders = Vec::new();
+        for node in repository.ls(&root, &LsOptions::default()).map_err(&doing)? {
+            let (path, node) = node.map_err(&doing)?;
+            let path = into.join(path);
+            write_entry(&repository, &node, &path)?;
+            if node.is_dir() {
+                folders.push((path, node));
+            }
+        }
+        // What is written into a folder changes its time, and its mode may forbid writing.
+        for (path, node) in folders.iter().rev() {
+            dress(path, node).map_err(io_error("restoring a folder"))?;
+        }
         durable::sync_filesystem(into).map_err(io_error("syncing what was restored"))?;
 
         let expected = listing(&repository, &root)?;
@@ -93,6 +101,68 @@ pub(super) fn data_node(
     repository
         .node_from_snapshot_and_path(snapshot, DATA.trim_start_matches('/'))
         .map_err(repository_error("reading a snapshot"))
+}
+
+/// Our own, because the library's way to restore panics on a damaged piece and on a full disk. Owner and
+/// group are those of the process that restores.
+fn write_entry(
+    repository: &Repository<IndexedFullStatus>,
+    node: &Node,
+    path: &Path,
+) -> Result<(), StoreError> {
+    match &node.node_type {
+        NodeType::Dir => fs_err::create_dir(path).map_err(io_error("restoring a folder")),
+        NodeType::Symlink { .. } => fs_err::os::unix::fs::symlink(node.node_type.to_link(), path)
+            .map_err(io_error("restoring a link")),
+        NodeType::File => {
+            let io = io_error("restoring a file");
+            let mut out = Out { file: fs_err::File::create_new(path).map_err(&io)?, failed: None };
+            let dumped = repository.dump(node, &mut out);
+            if let Some(err) = out.failed {
+                return Err(io(err));
+            }
+            dumped.map_err(|err| StoreError::Damaged {
+                what: format!("`{}`: {}", path.display(), repository_error("reading")(err)),
+            })?;
+            dress(path, node).map_err(io)
+        }
+        other @ (NodeType::Dev { .. }
+        | NodeType::Chardev { .. }
+        | NodeType::Fifo
+        | NodeType::Socket) => {
+            Err(StoreError::Damaged { what: format!("`{}` is a {other}", path.display()) })
+        }
+    }
+}
+
+/// Gives a file or folder the mode and the time it had.
+fn dress(path: &Path, node: &Node) -> io::Result<()> {
+    if let Some(mtime) = node.meta.mtime {
+        let times = std::fs::FileTimes::new().set_modified(mtime.into());
+        fs_err::File::open(path)?.file().set_times(times)?;
+    }
+    let mode = node.meta.mode.unwrap_or(0o600) & 0o777;
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
+}
+
+/// Tells a disk that is full from a store that is damaged.
+struct Out {
+    file: fs_err::File,
+    failed: Option<io::Error>,
+}
+
+impl Write for Out {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes).inspect_err(|err| {
+            if err.kind() != io::ErrorKind::Interrupted {
+                self.failed = Some(io::Error::new(err.kind(), err.to_string()));
+            }
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// What a snapshot holds.
