@@ -26,19 +26,24 @@ pub(super) struct Former {
     indexing_threshold: u64,
 }
 
-/// Puts off indexing. What a run before left undone is put right first.
+/// Puts right what a run before did not live to.
+pub(super) async fn recover(
+    connection: &Connection,
+    patience: &Patience,
+    state: &Path,
+) -> Result<(), Error> {
+    let Some(former) = load(state).await? else { return Ok(()) };
+    let there = connection.to_collection(&former.collection);
+    restore(&there, patience, &former).await?;
+    forget(state).await
+}
+
+/// Puts off indexing.
 pub(super) async fn begin(
     connection: &Connection,
     patience: &Patience,
     state: Option<&Path>,
 ) -> Result<Former, Error> {
-    if let Some(path) = state
-        && let Some(former) = load(path).await?
-    {
-        let there = connection.to_collection(&former.collection);
-        restore(&there, patience, &former).await?;
-        forget(path).await?;
-    }
     let info = info(connection, patience)
         .await?
         .ok_or_else(|| Error::NotFound { collection: connection.collection.clone() })?;

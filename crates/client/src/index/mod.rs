@@ -38,7 +38,8 @@ pub struct IndexOptions {
     pub mirror: bool,
     /// Put off building vector indexes until all is written.
     pub bulk: bool,
-    /// Where the settings that `bulk` changes are kept, so that a run after a crash restores them.
+    /// Where the settings that `bulk` changes are kept, so that the next run restores them after a
+    /// crash, with `bulk` or without. One file serves one node.
     pub bulk_state: Option<PathBuf>,
     /// Where rows that cannot be used are set aside, one JSON object a line; without it the first
     /// such row ends the run.

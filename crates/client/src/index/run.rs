@@ -38,6 +38,11 @@ pub(super) async fn run(
     let (source, shape) = peek(source).await?;
     let run = prepare(connection, shape, options).await?;
     let state = options.bulk_state.as_deref();
+    if let Some(state) = state
+        && !options.dry_run
+    {
+        bulk::recover(&run.connection, &run.patience, state).await?;
+    }
     let former = if options.bulk && !options.dry_run {
         Some(bulk::begin(&run.connection, &run.patience, state).await?)
     } else {

@@ -421,7 +421,7 @@ fn parquet_that_cannot_be_used_is_said_why() {
     let path = write(&folder, "cut.parquet", &bytes[..bytes.len() / 2]);
     assert!(matches!(opened(&path), Err(SourceError::Truncated { .. })));
 
-    let mut broken = bytes.clone();
+    let mut broken = bytes;
     broken[4..2000].fill(0xff);
     let path = write(&folder, "broken.parquet", &broken);
     assert!(matches!(items(&path), Err(SourceError::Damaged { .. })));
