@@ -413,7 +413,7 @@ async fn a_shutdown_ends_the_engine_and_removes_the_socket() {
     assert!(!node::alive(engine));
     assert!(!config.node.state.join("agent.sock").exists());
     let again = Node::start_in(dir, config).await;
-    let count = again.client_with(node::session(&again).await);
+    let count = again.client_with(&node::session(&again).await);
     let count = count.count(CountPointsBuilder::new("c").exact(true)).await.unwrap();
     assert_eq!(count.result.unwrap().count, 10);
     again.stop().await;

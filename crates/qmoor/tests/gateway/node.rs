@@ -112,8 +112,8 @@ impl Node {
         client(address, self.key(role))
     }
 
-    pub(crate) fn client_with(&self, key: String) -> Qdrant {
-        client(self.grpc, &key)
+    pub(crate) fn client_with(&self, key: &str) -> Qdrant {
+        client(self.grpc, key)
     }
 
     /// A collection of four dimensions.
