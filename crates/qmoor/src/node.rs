@@ -52,8 +52,11 @@ pub(crate) async fn target(
     let grpc_url = match &connection.url {
         Some(url) => url.clone(),
         None => {
-            let gateway = config(global)?.gateway;
-            format!("http://{}", std::net::SocketAddr::new(gateway.listen, gateway.http_port))
+            let status =
+                agent(&config(global)?).status().await.map_err(|error| agent_error(&error))?;
+            let address =
+                status.http.ok_or_else(|| CliError::failed("the node listens nowhere yet"))?;
+            format!("http://{address}")
         }
     };
     let key = match &connection.key {

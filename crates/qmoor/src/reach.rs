@@ -127,7 +127,7 @@ impl Reach {
     pub(crate) async fn pin(&self, id: &str, remove: bool) -> Result<(), CliError> {
         match self {
             Self::Agent(agent, _) => agent
-                .ask::<Value>(hyper::Method::POST, "/pin", &json!({ "id": id, "remove": remove }))
+                .ask::<Value>(hyper::Method::POST, "/pin", &json!({ "id": id, "pinned": !remove }))
                 .await
                 .map(drop)
                 .map_err(|error| agent_error(&error)),

@@ -200,7 +200,9 @@ impl Config {
     /// range, settings that contradict each other.
     pub fn parse(text: &str, origin: &Path) -> Result<Self, ConfigError> {
         let base = origin.parent().unwrap_or(Path::new(""));
-        let (config, problems) = read::read(text, |path| base.join(path));
+        // `components` drops the dots of "./data", and nothing that a symbolic link could change.
+        let resolve = |path: &Path| base.join(path).components().collect::<PathBuf>();
+        let (config, problems) = read::read(text, resolve);
         if problems.is_empty() {
             Ok(config)
         } else {

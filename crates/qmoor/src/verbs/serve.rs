@@ -69,8 +69,9 @@ async fn stopped() {
 
 /// The log goes to stderr; `QMOOR_LOG` overrides the configured level, with a filter for each module.
 fn init_log(config: &Config) {
+    // The store's library tells every step at level info; what matters of it is in our own lines.
     let filter = EnvFilter::try_from_env("QMOOR_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(config.log.level.as_str()));
+        .unwrap_or_else(|_| EnvFilter::new(format!("{},rustic_core=warn", config.log.level)));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
