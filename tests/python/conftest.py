@@ -48,6 +48,7 @@ class Door:
             api_key=key,
             https=False,
             timeout=30,
+            check_compatibility=False,
         )
 
 

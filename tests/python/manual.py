@@ -3,8 +3,8 @@
     python manual.py PAGE DIRECTORY BINARY
 
 In a `console` block each line that begins with `$ ` is a command, run in the directory with the
-release binary on PATH; it must exit with 0. A line that ends in ` &` is left running until the end of
-the page, and the next one waits for its first output. The lines after a command are its expected
+release binary on PATH; it must exit with 0. A line that ends in ` &` is a server: it is left running until
+the end of the page, and the next line waits until it says that it serves. The lines after a command are its expected
 output, compared without numbers, ids, times and spacing; a line `...` stands for any lines. In an
 `sh` block each line is a command, and a node with one collection and one backup runs beside it.
 
@@ -23,13 +23,16 @@ import threading
 from pathlib import Path
 
 COMMAND_DEADLINE = 180.0
-FIRST_OUTPUT_DEADLINE = 60.0
+READY_DEADLINE = 60.0
+# What a server says once it can be used.
+READY = ("serving ", "{")
 CARGO_RUN = re.compile(r"^cargo run --release --(?= )")
 
 # What differs from run to run, and what is put in its place; in this order.
 MASKS = [
     (re.compile(r"\x1b\[[0-9;]*[A-Za-z]"), ""),
     (re.compile(r"qm_(\w+?)_\w+"), r"qm_\1_KEY"),
+    (re.compile(r"\bb-\d{8}T\d{6}Z-[0-9a-f]+\b"), "BACKUP"),
     (re.compile(r"/tmp/\S+"), "PATH"),
     (re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b"), "ID"),
     (re.compile(r"\b(?=[0-9a-f]*[0-9])[0-9a-f]{8,64}\b"), "ID"),
@@ -169,12 +172,12 @@ class Session:
         def read():
             for line in process.stdout:
                 printed.append(line.decode(errors="replace"))
-                if "listening" in printed[-1] or "ready" in printed[-1]:
+                if printed[-1].startswith(READY):
                     first.set()
             first.set()
 
         threading.Thread(target=read, daemon=True).start()
-        if not first.wait(FIRST_OUTPUT_DEADLINE) or process.poll() is not None:
+        if not first.wait(READY_DEADLINE) or process.poll() is not None:
             return "did not start:\n" + "".join(printed)
         return None
 

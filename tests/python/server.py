@@ -1,5 +1,6 @@
 """Runs the `qmoor` binary as a child process and tells where it listens."""
 
+import http.client
 import json
 import os
 import subprocess
@@ -108,3 +109,17 @@ def start_node(directory, settings=""):
     config.write_text(f"[gateway]\nhttp_port = 0\ngrpc_port = 0\n{settings}")
     node = Server(["serve", "--config", config, "--json"], directory / "node.log")
     return node.wait_until_ready()
+
+
+def raw(port, method, path, headers=(), body=None):
+    """A request whose path is sent as it is: the usual clients tidy it first. Status and body."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection.putrequest(method, path, skip_accept_encoding=True)
+    sent = b"" if body is None else json.dumps(body).encode()
+    for header, value in [*headers, ("content-type", "application/json"), ("content-length", str(len(sent)))]:
+        connection.putheader(header, value)
+    connection.endheaders(sent)
+    answer = connection.getresponse()
+    status, text = answer.status, answer.read().decode(errors="replace")
+    connection.close()
+    return status, text

@@ -57,7 +57,7 @@ def test_the_root_names_program_and_version(engine):
         {"api-key": ""},
         {"api-key": KEY + "x"},
         {"authorization": KEY},
-        {"authorization": "Bearer "},
+        {"authorization": "Bearer"},
     ],
     ids=str,
 )
@@ -75,13 +75,13 @@ def test_both_keys_read_in_both_headers(engine, path, key):
 
 
 @pytest.mark.parametrize(
-    "path", ["/Healthz", "/healthz/../collections", "//healthz/..//collections", "/healthz/x/../../collections"]
+    "path",
+    ["/Healthz", "/healthz/", "/healthz/../collections", "//healthz/..//collections", "/healthz%2F..%2Fcollections"],
 )
 def test_no_trick_with_the_path_opens_it(engine, path):
-    url = httpx.URL(engine.url).copy_with(raw_path=path.encode())
-    answer = httpx.get(url)
-    assert answer.status_code in (401, 404)
-    assert "result" not in answer.text
+    status, text = server.raw(engine.http_port, "GET", path)
+    assert status in (401, 404)
+    assert "result" not in text
 
 
 @pytest.mark.parametrize("key", ["wrong", None])

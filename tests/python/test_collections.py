@@ -109,10 +109,10 @@ def test_a_quantized_collection_takes_points_and_answers(client, name, quantizat
     found = client.query_points(
         name,
         [1, 0, 0, 0],
-        limit=3,
+        limit=8,
         search_params=models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True)),
     ).points
-    assert [hit.id for hit in found] == [8, 7, 6]
+    assert [hit.id for hit in found] == [8, 7, 6, 5, 4, 3, 2, 1]
 
 
 @pytest.mark.remote

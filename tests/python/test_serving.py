@@ -19,7 +19,12 @@ pytestmark = pytest.mark.remote
 @contextlib.contextmanager
 def connected(running):
     client = QdrantClient(
-        host="127.0.0.1", port=running.http_port, grpc_port=running.grpc_port, prefer_grpc=True, timeout=30
+        host="127.0.0.1",
+        port=running.http_port,
+        grpc_port=running.grpc_port,
+        prefer_grpc=True,
+        timeout=30,
+        check_compatibility=False,
     )
     try:
         yield client
