@@ -297,9 +297,12 @@ impl EngineProcess {
         let (exit_seen, exit) = watch::channel(None);
         let run = Running { pid, orders, exit, on_purpose: watch::Sender::new(false) };
         *self.running.lock() = Some(run.clone());
-        let up = self.up.clone();
+        let (up, on_purpose) = (self.up.clone(), run.on_purpose.clone());
         tokio::spawn(async move {
             let code = own(&mut child, stdin, inbox).await;
+            if !*on_purpose.borrow() {
+                tracing::error!(pid, exit_code = ?code, "the engine ended by itself");
+            }
             up.send_replace(None);
             exit_seen.send_replace(Some(code));
         });

@@ -19,12 +19,18 @@ const DATA_LOOK: Duration = Duration::from_secs(1);
 
 /// Starts the engine whenever it should run and does not. Never returns.
 pub async fn supervise(agent: &Arc<Agent>) {
+    let ((), ()) = tokio::join!(keep_up(agent), look_after_the_data(agent));
+}
+
+async fn keep_up(agent: &Arc<Agent>) {
     let mut pause = PAUSE_FIRST;
     loop {
-        if watch_engine(agent).await >= STEADY {
+        let waiting = Instant::now();
+        let started = agent.engine.keep_up().await;
+        if waiting.elapsed() >= STEADY {
             pause = PAUSE_FIRST;
         }
-        match agent.engine.keep_up().await {
+        match started {
             Ok(_) => agent.engine_is_up(),
             Err(error) => agent.engine_in_trouble(&error),
         }
@@ -33,26 +39,16 @@ pub async fn supervise(agent: &Arc<Agent>) {
     }
 }
 
-/// Waits for the end of an engine that runs, and says how long that was. An engine whose data has been
-/// removed under it is ended: what it acknowledges is on no disk.
-async fn watch_engine(agent: &Arc<Agent>) -> Duration {
-    let begun = Instant::now();
-    while agent.engine.endpoint().is_some() {
-        tokio::select! {
-            seen = agent.engine.exited() => {
-                if !seen.on_purpose {
-                    tracing::error!(exit_code = ?seen.exit_code, "engine: up -> down by itself");
-                }
-            }
-            () = sleep(DATA_LOOK) => {
-                if agent.engine.wanted() && agent.engine.data_missing() {
-                    tracing::error!("the data directory was removed under the engine, which is ended");
-                    if let Err(error) = agent.engine.kill().await {
-                        tracing::error!(%error, "the engine could not be ended");
-                    }
-                }
+/// Ends an engine whose data has been removed under it: what it acknowledges is on no disk.
+async fn look_after_the_data(agent: &Arc<Agent>) {
+    loop {
+        sleep(DATA_LOOK).await;
+        let engine = &agent.engine;
+        if engine.endpoint().is_some() && engine.wanted() && engine.data_missing() {
+            tracing::error!("the data directory was removed under the engine, which is ended");
+            if let Err(error) = engine.kill().await {
+                tracing::error!(%error, "the engine could not be ended");
             }
         }
     }
-    begun.elapsed()
 }

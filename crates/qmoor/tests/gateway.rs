@@ -418,3 +418,67 @@ async fn a_shutdown_ends_the_engine_and_removes_the_socket() {
     assert_eq!(count.result.unwrap().count, 10);
     again.stop().await;
 }
+
+#[tokio::test]
+async fn past_the_hold_budget_clients_are_told_when_to_come_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = node::config(dir.path());
+    config.gateway.hold_budget = Duration::from_millis(1);
+    let node = Node::start_in(dir, config).await;
+    node.create("c").await;
+    let control = node.control();
+    let backup = tokio::spawn(async move { control.backup(&Default::default(), |_| {}).await });
+    let client = node.client(Role::Index);
+    let (mut rest, mut grpc) = (0, 0);
+    while !backup.is_finished() {
+        let body = json!({"points": [{"id": 1, "vector": [1.0, 0.0, 0.0, 0.0]}]});
+        let key = Some(node.key(Role::Index));
+        let path = "/collections/c/points?wait=true";
+        let answer = node.rest(Method::PUT, path, key, &body).await;
+        if answer.status == StatusCode::TOO_MANY_REQUESTS {
+            assert_eq!(answer.headers["retry-after"], "1");
+            rest += 1;
+        } else {
+            assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        }
+        let request = UpsertPointsBuilder::new("c", points(0..1)).wait(true);
+        match client.upsert_points(request).await {
+            Ok(_) => {}
+            Err(QdrantError::ResourceExhaustedError { retry_after_seconds, .. }) => {
+                assert_eq!(retry_after_seconds, 1);
+                grpc += 1;
+            }
+            Err(other) => panic!("{other}"),
+        }
+        for path in ["/", "/healthz", "/readyz"] {
+            let answer = node.rest(Method::GET, path, None, &json!(null)).await;
+            assert_eq!(answer.status, StatusCode::OK, "{path}");
+        }
+        client.health_check().await.unwrap();
+    }
+    backup.await.unwrap().unwrap();
+    assert!(rest > 0 && grpc > 0, "the backup held nobody for long");
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn an_agent_that_is_killed_leaves_no_engine_and_nothing_acknowledged_is_lost() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = node::config(dir.path());
+    let mut agent = node::Process::start(dir.path()).await;
+    let client = node::client(agent.grpc, agent.index_key.as_str());
+    let vectors = VectorParamsBuilder::new(4, Distance::Cosine);
+    let create = CreateCollectionBuilder::new("c").vectors_config(vectors);
+    client.create_collection(create).await.unwrap();
+    client.upsert_points(UpsertPointsBuilder::new("c", points(0..100)).wait(true)).await.unwrap();
+    let control = qmoor_agent::control::client::Client::new(&config.node.state);
+    let engine = control.status().await.unwrap().engine.pid.unwrap();
+    agent.kill().await;
+    // Started at once: the engine that is left may still be flushing.
+    let again = Node::start_in(dir, config).await;
+    assert!(!node::alive(engine));
+    let client = again.client_with(&node::session(&again).await);
+    let count = client.count(CountPointsBuilder::new("c").exact(true)).await.unwrap();
+    assert_eq!(count.result.unwrap().count, 100);
+    again.stop().await;
+}

@@ -57,6 +57,11 @@ pub(super) enum Refusal {
     TooSlow(String),
     /// The client stopped sending its body.
     Starved,
+    /// The body is larger than the engine takes.
+    TooLarge {
+        /// What it takes.
+        bytes_max: u64,
+    },
 }
 
 impl Refusal {
@@ -70,6 +75,7 @@ impl Refusal {
             Self::Broken(_) => StatusCode::BAD_GATEWAY,
             Self::TooSlow(_) => StatusCode::GATEWAY_TIMEOUT,
             Self::Starved => StatusCode::REQUEST_TIMEOUT,
+            Self::TooLarge { .. } => StatusCode::PAYLOAD_TOO_LARGE,
         }
     }
 
@@ -82,6 +88,7 @@ impl Refusal {
             Self::Busy(_) => tonic::Code::ResourceExhausted,
             Self::Down(_) | Self::Broken(_) => tonic::Code::Unavailable,
             Self::TooSlow(_) | Self::Starved => tonic::Code::DeadlineExceeded,
+            Self::TooLarge { .. } => tonic::Code::OutOfRange,
         }
     }
 
@@ -94,7 +101,8 @@ impl Refusal {
             | Self::Bad(_)
             | Self::Broken(_)
             | Self::TooSlow(_)
-            | Self::Starved => false,
+            | Self::Starved
+            | Self::TooLarge { .. } => false,
         }
     }
 
@@ -136,6 +144,9 @@ impl fmt::Display for Refusal {
             | Self::Broken(what)
             | Self::TooSlow(what) => formatter.write_str(what),
             Self::Starved => formatter.write_str("the request's body stopped coming"),
+            Self::TooLarge { bytes_max } => {
+                write!(formatter, "the request's body is larger than {bytes_max} bytes")
+            }
         }
     }
 }

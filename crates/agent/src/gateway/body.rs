@@ -19,6 +19,9 @@ use crate::gate::Permit;
 
 /// How many frames may lie between the engine and a slow client.
 const FRAMES_AHEAD: usize = 4;
+/// How much of an unwanted body is read and thrown away, in bytes, and for how long.
+const DISCARD_BYTES_MAX: usize = 128 * 1024 * 1024;
+const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +32,9 @@ pub(crate) enum BodyError {
     /// No bytes came for too long.
     #[error("the body stopped coming for {0:?}")]
     Starved(Duration),
+    /// More came than is allowed.
+    #[error("the body is too large")]
+    TooLarge,
     /// The engine's part was given up.
     #[error("the answer was cut off")]
     Cut,
@@ -41,21 +47,60 @@ impl BodyError {
     }
 }
 
-/// A request's body, given up when nothing comes for a while.
+/// A request's body, given up when nothing comes for a while or when too much does. What the engine leaves
+/// unread is read and thrown away, so that the client can finish and see the answer.
 pub(super) struct Upload {
-    inner: Incoming,
+    inner: Option<Incoming>,
+    /// How many bytes may still come; none for no limit.
+    left: Option<u64>,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
-    starved: Arc<AtomicBool>,
+    trouble: Arc<Trouble>,
+}
+
+/// Why an upload ended early, if the client is to blame.
+#[derive(Debug, Default)]
+pub(super) struct Trouble {
+    starved: AtomicBool,
+    too_large: AtomicBool,
+}
+
+impl Trouble {
+    /// The client stopped sending.
+    pub(super) fn starved(&self) -> bool {
+        self.starved.load(Ordering::Acquire)
+    }
+
+    /// The client sent more than is allowed.
+    pub(super) fn too_large(&self) -> bool {
+        self.too_large.load(Ordering::Acquire)
+    }
 }
 
 impl Upload {
-    /// The body, and a flag that says afterwards whether it was the client that stopped.
-    pub(super) fn new(inner: Incoming, idle: Duration) -> (Self, Arc<AtomicBool>) {
-        let starved = Arc::new(AtomicBool::new(false));
-        let upload =
-            Self { inner, idle, timer: Box::pin(sleep(idle)), starved: Arc::clone(&starved) };
-        (upload, starved)
+    /// The body, and what says afterwards whether the client broke it off.
+    pub(super) fn new(
+        inner: Incoming,
+        bytes_max: Option<u64>,
+        idle: Duration,
+    ) -> (Self, Arc<Trouble>) {
+        let trouble = Arc::new(Trouble::default());
+        let upload = Self {
+            inner: Some(inner),
+            left: bytes_max,
+            idle,
+            timer: Box::pin(sleep(idle)),
+            trouble: Arc::clone(&trouble),
+        };
+        (upload, trouble)
+    }
+
+    /// Counts what came against the limit.
+    fn within_limit(&mut self, frame: &Frame<Bytes>) -> bool {
+        let Some(left) = self.left else { return true };
+        let count = frame.data_ref().map_or(0, Bytes::len);
+        self.left = left.checked_sub(u64::try_from(count).unwrap_or(u64::MAX));
+        self.left.is_some()
     }
 }
 
@@ -67,28 +112,63 @@ impl Body for Upload {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.inner).poll_frame(context) {
-            let next = Instant::now() + self.idle;
-            self.timer.as_mut().reset(next);
-            return Poll::Ready(frame.map(|frame| {
-                frame.map_err(|error| {
-                    self.starved.store(true, Ordering::Release);
-                    BodyError::Broken(error)
-                })
-            }));
-        }
-        ready!(self.timer.as_mut().poll(context));
-        self.starved.store(true, Ordering::Release);
-        Poll::Ready(Some(Err(BodyError::Starved(self.idle))))
+        let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
+        let Poll::Ready(next) = Pin::new(inner).poll_frame(context) else {
+            ready!(self.timer.as_mut().poll(context));
+            self.trouble.starved.store(true, Ordering::Release);
+            return Poll::Ready(Some(Err(BodyError::Starved(self.idle))));
+        };
+        let deadline = Instant::now() + self.idle;
+        self.timer.as_mut().reset(deadline);
+        Poll::Ready(match next {
+            Some(Ok(frame)) if self.within_limit(&frame) => Some(Ok(frame)),
+            Some(Ok(_)) => {
+                self.trouble.too_large.store(true, Ordering::Release);
+                Some(Err(BodyError::TooLarge))
+            }
+            Some(Err(error)) => {
+                self.trouble.starved.store(true, Ordering::Release);
+                Some(Err(BodyError::Broken(error)))
+            }
+            None => None,
+        })
     }
 
     fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
+        self.inner.as_ref().is_none_or(Body::is_end_stream)
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        self.inner.as_ref().map_or_else(SizeHint::default, Body::size_hint)
     }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        if let Some(inner) = self.inner.take() {
+            discard(inner);
+        }
+    }
+}
+
+/// Reads what a client still sends, and throws it away: were the connection closed over it, the client
+/// would see that and not the answer. Ends by itself, soon.
+pub(super) fn discard(mut body: Incoming) {
+    if body.is_end_stream() {
+        return;
+    }
+    tokio::spawn(async move {
+        let reading = async {
+            let mut left = DISCARD_BYTES_MAX;
+            while let Some(Ok(frame)) = body.frame().await {
+                let count = frame.data_ref().map_or(0, Bytes::len);
+                let Some(rest) = left.checked_sub(count) else { return };
+                left = rest;
+            }
+        };
+        // What is over the limits is cut with the connection.
+        let _ended = timeout(DISCARD_TIME_MAX, reading).await;
+    });
 }
 
 /// A response's body, carried from the engine to the client by a task of its own: a client that does not

@@ -1,12 +1,11 @@
 //! To the engine and back: the client's key comes off, the engine's own goes on, bodies stream.
 
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::header::{AUTHORIZATION, CONNECTION, CONTENT_LENGTH, EXPECT, HOST, TE};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -14,7 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use super::Gateway;
 use super::access_line::AccessLine;
 use super::answer::{Body, Dialect, GRPC_STATUS, Refusal};
-use super::body::{Upload, download};
+use super::body::{Upload, discard, download};
 use super::caller::API_KEY;
 use crate::engine::Endpoint;
 use crate::gate::Permit;
@@ -97,12 +96,21 @@ impl Gateway {
         response.map(|body| download(body, idle, permit, line))
     }
 
+    fn too_large(&self) -> Refusal {
+        Refusal::TooLarge { bytes_max: self.limits.rest_bytes_max }
+    }
+
     async fn exchange(
         &self,
         request: Request<Incoming>,
         dialect: Dialect,
         endpoint: &Endpoint,
     ) -> Result<Response<Incoming>, Refusal> {
+        let announced = request.body().size_hint().lower();
+        if dialect == Dialect::Rest && announced > self.limits.rest_bytes_max {
+            discard(request.into_body());
+            return Err(self.too_large());
+        }
         let (mut parts, body) = request.into_parts();
         let (address, client, version) = match dialect {
             Dialect::Rest => (endpoint.http, &self.engine.rest, Version::HTTP_11),
@@ -120,11 +128,16 @@ impl Gateway {
             })?;
         parts.version = version;
         engine_headers(&mut parts.headers, dialect, endpoint)?;
-        let (upload, starved) = Upload::new(body, self.limits.body_idle);
+        let bytes_max = match dialect {
+            Dialect::Rest => Some(self.limits.rest_bytes_max),
+            Dialect::Grpc => None,
+        };
+        let (upload, trouble) = Upload::new(body, bytes_max, self.limits.body_idle);
         let sent = client.request(Request::from_parts(parts, upload));
         match tokio::time::timeout(self.limits.answer_timeout, sent).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) if starved.load(Ordering::Acquire) => Err(Refusal::Starved),
+            Ok(Err(_)) if trouble.too_large() => Err(self.too_large()),
+            Ok(Err(_)) if trouble.starved() => Err(Refusal::Starved),
             Ok(Err(error)) if error.is_connect() => {
                 Err(Refusal::Down("the engine does not accept connections".to_owned()))
             }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout_at};
 use super::Gateway;
 use super::access_line::AccessLine;
 use super::answer::{Body, Dialect, Refusal};
+use super::body::discard;
 use super::caller::caller;
 use super::forward::Passage;
 use super::health;
@@ -34,11 +35,9 @@ impl Gateway {
             Dialect::Grpc => classify_grpc(path),
         };
         let mut line = AccessLine::new(&access);
-        let refused = match self.authorize(&access, &request, &mut line) {
-            Ok(()) => None,
-            Err(refusal) => Some(refusal),
-        };
+        let refused = self.authorize(&access, &request, &mut line).err();
         if let Some(refusal) = refused {
+            discard(request.into_body());
             return Ok(refuse(&refusal, dialect, line));
         }
         let arrived = Instant::now();
@@ -58,6 +57,7 @@ impl Gateway {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 line.held(arrived.elapsed());
+                discard(request.into_body());
                 return Ok(refuse(&refusal, dialect, line));
             }
         };

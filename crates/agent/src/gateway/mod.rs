@@ -27,6 +27,8 @@ pub struct Limits {
     pub header_timeout: Duration,
     /// The size of a request's head, in bytes.
     pub header_bytes_max: usize,
+    /// The largest body of a REST request, in bytes, as upstream (`service.max_request_size_mb`).
+    pub rest_bytes_max: u64,
     /// How long a body may make no progress, in either direction.
     pub body_idle: Duration,
     /// How long the engine may take until it begins its answer.
@@ -43,6 +45,7 @@ impl Limits {
             max_connections,
             header_timeout: Duration::from_secs(15),
             header_bytes_max: 16 * 1024,
+            rest_bytes_max: 32 * 1024 * 1024,
             body_idle: Duration::from_secs(30),
             answer_timeout: Duration::from_secs(15 * 60),
             streams_max: 256,

@@ -179,7 +179,7 @@ pub(crate) async fn session(node: &Node) -> String {
     node.control().session_key(Role::Index).await.unwrap().key
 }
 
-fn client(address: SocketAddr, key: &str) -> Qdrant {
+pub(crate) fn client(address: SocketAddr, key: &str) -> Qdrant {
     Qdrant::from_url(&format!("http://{address}"))
         .api_key(key)
         .timeout(std::time::Duration::from_secs(30))
@@ -208,4 +208,44 @@ pub(crate) fn kill(pid: u32) {
 
 pub(crate) fn alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
+}
+
+/// `qmoor serve` as a process of its own, to be killed.
+pub(crate) struct Process {
+    child: tokio::process::Child,
+    pub(crate) grpc: SocketAddr,
+    pub(crate) index_key: String,
+}
+
+impl Process {
+    /// A node with all its files below a directory.
+    pub(crate) async fn start(dir: &Path) -> Self {
+        let file = dir.join("qmoor.toml");
+        std::fs::write(&file, format!("[node]\ndir = {:?}\n", dir.display().to_string())).unwrap();
+        let log = std::fs::File::create(dir.join("agent.log")).unwrap();
+        let mut child = tokio::process::Command::new(program())
+            .args(["serve", "--json", "--http-port", "0", "--grpc-port", "0", "--config"])
+            .arg(&file)
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut said = Vec::new();
+        let mut stdout = child.stdout.take().unwrap();
+        let ready: Value = loop {
+            assert!(stdout.read_buf(&mut said).await.unwrap() > 0, "the agent ended");
+            if let Ok(ready) = serde_json::from_slice(&said) {
+                break ready;
+            }
+        };
+        let grpc = ready["grpc"].as_str().unwrap().parse().unwrap();
+        let index_key = ready["keys"]["index"].as_str().unwrap().to_owned();
+        Self { child, grpc, index_key }
+    }
+
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.unwrap();
+    }
 }
