@@ -27,10 +27,7 @@ pub(crate) fn remove_durable(path: &Path) -> Result<()> {
 
 fn folder_of(path: &Path) -> Result<&Path> {
     path.parent().ok_or_else(|| {
-        Error::new(
-            ErrorKind::InvalidInput,
-            format!("{} has no folder", path.display()),
-        )
+        Error::new(ErrorKind::InvalidInput, format!("{} has no folder", path.display()))
     })
 }
 

@@ -88,7 +88,7 @@ impl From<OperationError> for ApiError {
             | OperationError::VariableTypeError { .. }
             | OperationError::NonFiniteNumber { .. } => Self::BadInput(text),
             OperationError::ValidationError { description } => Self::BadInput(description),
-            OperationError::PointIdError { .. } => Self::NotFound(text),
+            OperationError::PointIdError { .. } => Self::NotFound(format!("{text} found")),
             OperationError::Timeout { description } => Self::Timeout(description),
             OperationError::Cancelled { .. } => Self::Unavailable(text),
             OperationError::ServiceError { description, backtrace: _ } => {

@@ -77,15 +77,16 @@ impl Metrics {
     #[expect(clippy::cast_precision_loss, reason = "Prometheus has only floats")]
     fn print_answers(&self, page: &mut Page) {
         let rest = self.rest.lock().clone();
-        let each = |page: &mut Page, name: &str, help: &str, kind: &str, value: fn(&Answers) -> f64| {
-            page.family(name, help, kind);
-            for (key, answers) in &rest {
-                let status = key.status.to_string();
-                let labels =
-                    [("method", key.method), ("endpoint", &key.endpoint), ("status", &status)];
-                page.line(name, &labels, value(answers));
-            }
-        };
+        let each =
+            |page: &mut Page, name: &str, help: &str, kind: &str, value: fn(&Answers) -> f64| {
+                page.family(name, help, kind);
+                for (key, answers) in &rest {
+                    let status = key.status.to_string();
+                    let labels =
+                        [("method", key.method), ("endpoint", &key.endpoint), ("status", &status)];
+                    page.line(name, &labels, value(answers));
+                }
+            };
         each(page, "rest_responses_total", "total number of responses", "counter", |a| {
             a.count as f64
         });
@@ -223,6 +224,8 @@ mod tests {
             "rest_responses_duration_seconds_bucket{method=\"GET\",endpoint=\"/collections\",status=\"200\",le=\"0.05\"} 2\n"
         ));
         assert!(page.text.contains("le=\"+Inf\"} 3\n"));
-        assert!(page.text.contains("rest_responses_total{method=\"GET\",endpoint=\"/collections\",status=\"200\"} 3\n"));
+        assert!(page.text.contains(
+            "rest_responses_total{method=\"GET\",endpoint=\"/collections\",status=\"200\"} 3\n"
+        ));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::serve::ListenerExt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use thiserror::Error;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
@@ -79,7 +80,9 @@ pub enum ServeError {
         reason: String,
     },
     /// An address cannot be listened on.
-    #[error("cannot listen on {address}: {source}. hint: see what holds the port, or choose another")]
+    #[error(
+        "cannot listen on {address}: {source}. hint: see what holds the port, or choose another"
+    )]
     Listen {
         /// The address as it was asked for.
         address: SocketAddr,
@@ -113,6 +116,7 @@ pub async fn serve(
     on_ready: impl FnOnce(Ready),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
+    raise_open_files();
     check_key("the API key", options.api_key.as_deref())?;
     check_key("the read-only API key", options.read_only_api_key.as_deref())?;
     // The ports are taken at once, and listened on when everything is loaded: until then a
@@ -145,8 +149,7 @@ struct Doors {
 
 impl Doors {
     fn new(node: &Arc<Node>, options: &Options) -> Self {
-        let auth =
-            Arc::new(Auth::new(options.api_key.clone(), options.read_only_api_key.clone()));
+        let auth = Arc::new(Auth::new(options.api_key.clone(), options.read_only_api_key.clone()));
         let rest = rest::router(rest::Door {
             node: Arc::clone(node),
             auth: Arc::clone(&auth),
@@ -231,6 +234,15 @@ async fn drained<E: Into<Failure>>(
     }
 }
 
+/// Every collection keeps files open; what the system allows for the asking is asked for.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let all = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, all) {
+        tracing::debug!(%error, "the limit of open files stays as it is");
+    }
+}
+
 /// An empty key is an accident, and upstream then serves without any.
 fn check_key(key: &'static str, value: Option<&str>) -> Result<(), ServeError> {
     match value {
@@ -252,10 +264,7 @@ fn bind(address: SocketAddr) -> Result<TcpSocket, ServeError> {
     socket().map_err(|source| ServeError::Listen { address, source })
 }
 
-fn listen(
-    socket: TcpSocket,
-    address: SocketAddr,
-) -> Result<(TcpListener, SocketAddr), ServeError> {
+fn listen(socket: TcpSocket, address: SocketAddr) -> Result<(TcpListener, SocketAddr), ServeError> {
     let listener =
         socket.listen(BACKLOG).map_err(|source| ServeError::Listen { address, source })?;
     let bound = listener.local_addr().map_err(|source| ServeError::Listen { address, source })?;

@@ -72,11 +72,7 @@ mod tests {
     use super::*;
 
     fn document(text: &str, model: &str) -> Document {
-        Document {
-            text: text.into(),
-            model: model.into(),
-            options: None,
-        }
+        Document { text: text.into(), model: model.into(), options: None }
     }
 
     #[test]

@@ -4,11 +4,10 @@
 //! writes its dirty mapped pages too, so one `fdatasync` answers for every append before it. Whoever
 //! comes first syncs; those who come meanwhile wait, and the next of them syncs for all the rest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use fs_err as fs;
 use parking_lot::Mutex;
@@ -30,18 +29,15 @@ pub(super) struct LogSync {
 struct Written {
     /// How many appends there have been.
     appends: u64,
-    /// The log files that may hold appends not synced yet. A file's handle stays good when the
-    /// engine renames it.
-    files: BTreeMap<OsString, LogFile>,
+    /// The log files there were at the last append.
+    names: BTreeSet<OsString>,
+    /// Those of them that are not appended to any more, and were synced since.
+    done: BTreeSet<OsString>,
+    /// The log files with appends not synced yet. A handle stays good when the engine renames its
+    /// file; none is kept once it is synced, since there may be hundreds of collections.
+    unsynced: BTreeMap<OsString, fs::File>,
     /// Names came or went since the directory was synced.
     names_changed: bool,
-}
-
-#[derive(Debug, Clone)]
-struct LogFile {
-    file: Arc<fs::File>,
-    /// It is not appended to any more, and has been synced since.
-    done: bool,
 }
 
 /// What is known to be on the disk.
@@ -58,27 +54,26 @@ pub(super) struct Ticket(u64);
 
 impl LogSync {
     pub(super) fn new(dir: PathBuf) -> Self {
-        Self {
-            dir,
-            written: Mutex::default(),
-            synced: Mutex::default(),
-        }
+        Self { dir, written: Mutex::default(), synced: Mutex::default() }
     }
 
     /// Notes an append. The caller holds the collection's write lock.
     pub(super) fn appended(&self) -> io::Result<Ticket> {
         let names = self.names()?;
         let mut written = self.written.lock();
-        let same = written.files.keys().eq(names.iter());
-        if !same {
-            written.files.retain(|name, _| names.contains(name));
-            for name in names {
-                if !written.files.contains_key(&name) {
-                    let file = Arc::new(fs::File::open(self.dir.join(&name))?);
-                    written.files.insert(name, LogFile { file, done: false });
-                }
-            }
+        if written.names != names {
+            written.unsynced.retain(|name, _| names.contains(name));
+            written.done.retain(|name| names.contains(name));
+            written.names = names;
             written.names_changed = true;
+        }
+        let Written { names, done, unsynced, .. } = &mut *written;
+        let open = names.iter().filter(|name| !is_closed(name)).min_by_key(|name| number(name));
+        let closed = names.iter().filter(|name| is_closed(name) && !done.contains(*name));
+        for name in closed.chain(open) {
+            if !unsynced.contains_key(name) {
+                unsynced.insert(name.clone(), fs::File::open(self.dir.join(name))?);
+            }
         }
         written.appends += 1;
         Ok(Ticket(written.appends))
@@ -115,48 +110,39 @@ impl LogSync {
     fn sync(&self) -> io::Result<u64> {
         let (upto, files, names_changed) = {
             let mut written = self.written.lock();
-            let names_changed = std::mem::take(&mut written.names_changed);
-            let open = written.files.keys().filter(|name| !is_closed(name)).min_by_key(|n| number(n));
-            let files: Vec<(OsString, Arc<fs::File>)> = written
-                .files
-                .iter()
-                .filter(|(name, log)| !log.done && (is_closed(name) || Some(*name) == open))
-                .map(|(name, log)| (name.clone(), Arc::clone(&log.file)))
-                .collect();
-            (written.appends, files, names_changed)
+            let files = std::mem::take(&mut written.unsynced);
+            (written.appends, files, std::mem::take(&mut written.names_changed))
         };
-        for (_, file) in &files {
+        for file in files.values() {
             file.sync_data()?;
         }
         if names_changed {
             sync_dir(&self.dir)?;
         }
         let mut written = self.written.lock();
-        for (name, _) in files.into_iter().filter(|(name, _)| is_closed(name)) {
-            if let Some(log) = written.files.get_mut(&name) {
-                log.done = true;
+        for name in files.into_keys().filter(is_closed) {
+            if written.names.contains(&name) {
+                written.done.insert(name);
             }
         }
         Ok(upto)
     }
 
-    /// The log files there are now, in order of name.
-    fn names(&self) -> io::Result<Vec<OsString>> {
-        let mut names = Vec::with_capacity(4);
+    /// The log files there are now.
+    fn names(&self) -> io::Result<BTreeSet<OsString>> {
+        let mut names = BTreeSet::new();
         for entry in fs::read_dir(&self.dir)? {
             let name = entry?.file_name();
             if is_log(&name) {
-                names.push(name);
+                names.insert(name);
             }
         }
-        names.sort();
         Ok(names)
     }
 }
 
 fn is_log(name: &OsString) -> bool {
-    name.to_str()
-        .is_some_and(|name| name.starts_with("open-") || name.starts_with("closed-"))
+    name.to_str().is_some_and(|name| name.starts_with("open-") || name.starts_with("closed-"))
 }
 
 fn is_closed(name: &OsString) -> bool {
@@ -210,9 +196,13 @@ mod tests {
         let second = log.appended().unwrap();
         log.wait(first).unwrap();
         log.wait(second).unwrap();
+        let third = log.appended().unwrap();
         let written = log.written.lock();
-        assert!(written.files.get(&OsString::from("closed-0")).unwrap().done);
-        assert!(!written.files.get(&OsString::from("open-2")).unwrap().done);
+        assert!(written.done.contains(&OsString::from("closed-0")));
+        assert_eq!(written.unsynced.keys().collect::<Vec<_>>(), ["open-2"]);
+        drop(written);
+        log.wait(third).unwrap();
+        assert!(log.written.lock().unsynced.is_empty());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod schema;
 mod settings;
 mod shard;
 mod upkeep;
+mod warm;
 mod write;
 
 use std::collections::BTreeMap;
@@ -83,7 +84,8 @@ impl Collection {
         name: &str,
         config: CollectionConfig,
     ) -> Result<Self, ApiError> {
-        let failed = |error: std::io::Error| ApiError::internal("cannot make the collection", &error);
+        let failed =
+            |error: std::io::Error| ApiError::internal("cannot make the collection", &error);
         fs::create_dir_all(&dir).map_err(failed)?;
         let shard = ShardSlot::create(&dir.join(SHARD_FOLDER), &config)?;
         sync_tree(&dir).map_err(failed)?;
@@ -94,7 +96,8 @@ impl Collection {
 
     /// Opens a collection. `None` when the folder is none: what a crash left of one is removed.
     pub(crate) fn load(dir: &Path) -> Result<Option<Self>, ApiError> {
-        let failed = |error: std::io::Error| ApiError::internal("cannot open the collection", &error);
+        let failed =
+            |error: std::io::Error| ApiError::internal("cannot open the collection", &error);
         let file = dir.join(SETTINGS_FILE);
         if !file.try_exists().map_err(failed)? {
             tracing::info!(folder = %dir.display(), "removing what is left of a collection");

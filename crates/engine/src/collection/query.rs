@@ -4,8 +4,8 @@ use qdrant_edge::external::ordered_float::OrderedFloat;
 use qdrant_edge::{
     Condition, EdgeShard, EdgeShardRead, Filter, GroupRequest, HasIdCondition, NamedQuery, OrderBy,
     PointId, Prefetch as EdgePrefetch, QueryBatchRequest, QueryEnum, QueryRequest as EdgeQuery,
-    RecommendQuery, RetrieveRequest, Sample, ScoredPoint, ScoringQuery, SearchParams, VectorInternal,
-    VectorRef, WithPayloadInterface, WithVector, avg_vector_for_recommendation,
+    RecommendQuery, RetrieveRequest, Sample, ScoredPoint, ScoringQuery, SearchParams,
+    VectorInternal, VectorRef, WithPayloadInterface, WithVector, avg_vector_for_recommendation,
 };
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use super::read::{check_order_by, checked_limit, cut_limit};
 use crate::error::ApiError;
 use crate::model::points::PointGroup;
 use crate::model::query::{
-    Fusion, GroupsRequest, Prefetch, Query, QueryRequest, Recommend, RecommendStrategy,
+    Fusion, GroupsRequest, LookupFrom, Prefetch, Query, QueryRequest, Recommend, RecommendStrategy,
     VectorQueryInput,
 };
 
@@ -97,7 +97,7 @@ impl Collection {
         let offset = offset.unwrap_or(0);
         // Both are counted together, and cut together.
         let wanted = cut_limit(shard, limit.saturating_add(offset))?;
-        let stage = Stage { prefetch, query, using, filter, params, score_threshold, lookup_from };
+        let stage = Stage { prefetch, query, using, filter, params, lookup_from };
         let Resolved { prefetches, query, filter, params } = self.stage(shard, stage, 0)?;
         Ok(EdgeQuery {
             prefetches,
@@ -112,21 +112,18 @@ impl Collection {
         })
     }
 
-    fn stage(
-        &self,
-        shard: &EdgeShard,
-        stage: Stage,
-        depth: usize,
-    ) -> Result<Resolved, ApiError> {
-        let Stage { prefetch, query, using, filter, params, score_threshold: _, lookup_from } =
-            stage;
+    fn stage(&self, shard: &EdgeShard, stage: Stage, depth: usize) -> Result<Resolved, ApiError> {
+        let Stage { prefetch, query, using, filter, params, lookup_from } = stage;
         if depth > PREFETCH_DEPTH_MAX {
             return Err(ApiError::BadInput(format!(
                 "prefetches depth {depth} exceeds max depth {PREFETCH_DEPTH_MAX}"
             )));
         }
-        if lookup_from.is_some() {
-            return Err(ApiError::NotImplemented("lookup_from".into()));
+        if let Some(LookupFrom { collection, vector }) = lookup_from {
+            let vector = vector.unwrap_or_default();
+            return Err(ApiError::NotImplemented(format!(
+                "lookup_from (vector `{vector}` of collection `{collection}`)"
+            )));
         }
         let using = using.unwrap_or_default();
         let mut examples = Examples { collection: self, shard, using: &using, ids: Vec::new() };
@@ -156,7 +153,7 @@ impl Collection {
             lookup_from,
         } = prefetch;
         let limit = cut_limit(shard, checked_limit(limit, "prefetch.limit")?)?;
-        let stage = Stage { prefetch, query, using, filter, params, score_threshold, lookup_from };
+        let stage = Stage { prefetch, query, using, filter, params, lookup_from };
         let Resolved { prefetches, query, filter, params } = self.stage(shard, stage, depth)?;
         Ok(EdgePrefetch { prefetches, query, limit, params, filter, score_threshold })
     }
@@ -169,8 +166,7 @@ struct Stage {
     using: Option<String>,
     filter: Option<Filter>,
     params: Option<SearchParams>,
-    score_threshold: Option<f32>,
-    lookup_from: Option<crate::model::query::LookupFrom>,
+    lookup_from: Option<LookupFrom>,
 }
 
 /// A stage in the storage engine's terms.

@@ -50,9 +50,10 @@ impl Schema {
     /// # Errors
     /// [`ApiError::BadInput`] when there is none.
     pub(super) fn kind(&self, name: &str) -> Result<Kind, ApiError> {
-        self.kinds.get(name).copied().ok_or_else(|| {
-            ApiError::BadInput(format!("Not existing vector name error: {name}"))
-        })
+        self.kinds
+            .get(name)
+            .copied()
+            .ok_or_else(|| ApiError::BadInput(format!("Not existing vector name error: {name}")))
     }
 
     /// All vectors of one point, checked and embedded, as the log keeps them.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use qdrant_edge::{
     EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParams, EdgeVectorParams, HnswIndexConfig,
-    Memory, VectorStorageDatatype, WalOptions,
+    Memory, QuantizationConfig, VectorStorageDatatype, WalOptions,
 };
 
 use crate::disk::write_durable;
@@ -33,7 +33,7 @@ impl CollectionConfig {
     pub(crate) fn create(request: CreateCollection) -> Result<Self, ApiError> {
         check_create(&request)?;
         let mut hnsw_config = default_hnsw();
-        merge_hnsw(&mut hnsw_config, request.hnsw_config.unwrap_or_default());
+        merge_hnsw(&mut hnsw_config, &request.hnsw_config.unwrap_or_default());
         let mut optimizer_config = default_optimizers();
         merge_optimizers(&mut optimizer_config, request.optimizers_config.unwrap_or_default());
         let wal = request.wal_config.unwrap_or_default();
@@ -67,7 +67,7 @@ impl CollectionConfig {
         check_strict_mode(request.strict_mode_config.as_ref())?;
         if let Some(diff) = request.hnsw_config {
             check_hnsw(&diff)?;
-            merge_hnsw(&mut next.hnsw_config, diff);
+            merge_hnsw(&mut next.hnsw_config, &diff);
         }
         if let Some(diff) = request.optimizers_config {
             check_optimizers(&diff)?;
@@ -90,7 +90,7 @@ impl CollectionConfig {
             let params = next.params.vectors.get_mut(&name).ok_or_else(|| no_vector(&name))?;
             if let Some(hnsw) = diff.hnsw_config {
                 check_hnsw(&hnsw)?;
-                merge_hnsw(params.hnsw_config.get_or_insert_default(), hnsw);
+                merge_hnsw(params.hnsw_config.get_or_insert_default(), &hnsw);
             }
             match diff.quantization_config {
                 None => {}
@@ -187,18 +187,32 @@ impl CollectionConfig {
     /// while loading cannot take a setting away.
     pub(super) fn write_for_edge(&self, shard: &Path) -> Result<(), ApiError> {
         let file = shard.join("edge_config.json");
-        let bytes = serde_json::to_vec(&self.to_edge())
+        let config = self.to_edge();
+        let bytes = serde_json::to_vec(&config)
             .map_err(|error| ApiError::internal("cannot write the settings", &error))?;
+        let kept = fs_err::read(&file)
+            .ok()
+            .and_then(|kept| serde_json::from_slice::<EdgeConfig>(&kept).ok());
+        if kept.as_ref() == Some(&config) {
+            return Ok(());
+        }
         write_durable(&file, &bytes)
             .map_err(|error| ApiError::internal("cannot write the settings", &error))
     }
 
     fn dense(&self, params: &VectorParams) -> EdgeVectorParams {
         let mut edge = EdgeVectorParams::builder(params.size, params.distance).build();
-        edge.memory = params.memory.or(params.on_disk.map(cold_or_cached));
+        // Without a wish the vectors are kept in memory, but by `warm` and not by the storage engine.
+        let wish = params.memory.or(params.on_disk.map(cold_or_cached));
+        edge.memory = wish.or(Some(Memory::Cold));
         edge.multivector_config = params.multivector_config;
         edge.datatype = params.datatype;
-        edge.quantization_config.clone_from(&params.quantization_config);
+        edge.quantization_config = params
+            .quantization_config
+            .as_ref()
+            .or(self.quantization_config.as_ref())
+            .cloned()
+            .map(|config| if wish.is_none() { pinned(config) } else { config });
         edge.hnsw_config = self.vector_hnsw(params);
         edge
     }
@@ -214,6 +228,20 @@ fn sparse(params: &SparseVectorParams) -> EdgeSparseVectorParams {
         datatype: index.datatype,
         ..EdgeSparseVectorParams::default()
     }
+}
+
+/// Quantized vectors follow the placement of the others where they have none of their own.
+fn pinned(mut config: QuantizationConfig) -> QuantizationConfig {
+    if config.memory_placement().is_none() {
+        let memory = match &mut config {
+            QuantizationConfig::Scalar(config) => &mut config.scalar.memory,
+            QuantizationConfig::Product(config) => &mut config.product.memory,
+            QuantizationConfig::Binary(config) => &mut config.binary.memory,
+            QuantizationConfig::Turbo(config) => &mut config.turbo.memory,
+        };
+        *memory = Some(Memory::Pinned);
+    }
+    config
 }
 
 const fn cold_or_cached(on_disk: bool) -> Memory {
@@ -267,7 +295,7 @@ fn default_optimizers() -> OptimizersDiff {
     }
 }
 
-fn merge_hnsw(into: &mut HnswDiff, diff: HnswDiff) {
+fn merge_hnsw(into: &mut HnswDiff, diff: &HnswDiff) {
     let HnswDiff {
         m,
         ef_construct,
@@ -277,7 +305,7 @@ fn merge_hnsw(into: &mut HnswDiff, diff: HnswDiff) {
         memory,
         payload_m,
         inline_storage,
-    } = diff;
+    } = *diff;
     into.m = m.or(into.m);
     into.ef_construct = ef_construct.or(into.ef_construct);
     into.full_scan_threshold = full_scan_threshold.or(into.full_scan_threshold);

@@ -38,7 +38,7 @@ impl ShardSlot {
     pub(super) fn get(&self) -> Result<MappedRwLockReadGuard<'_, EdgeShard>, ApiError> {
         RwLockReadGuard::try_map(self.slot.read(), |slot| slot.as_deref()).map_err(|_| {
             ApiError::Unavailable(
-                "the collection could not be opened again after a change of its settings. hint: start the engine again".into(),
+                "the collection is closed, because the engine stops or because it could not be opened again with new settings. hint: start the engine again".into(),
             )
         })
     }
@@ -46,6 +46,11 @@ impl ShardSlot {
     /// The shard, for work that goes on beside everything else. [`ShardSlot::reload`] fails meanwhile.
     pub(super) fn share(&self) -> Option<Arc<EdgeShard>> {
         self.slot.read().clone()
+    }
+
+    /// Closes the shard, once nobody uses it any more. The storage engine flushes it as it closes.
+    pub(super) fn close(&self) {
+        drop(self.slot.write().take());
     }
 
     /// Closes the shard and opens it with other settings. Requests wait meanwhile.

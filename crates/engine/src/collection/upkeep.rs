@@ -21,12 +21,23 @@ pub(super) struct Upkeep {
     flushed: Mutex<Option<Flushed>>,
     optimizing: AtomicBool,
     reload_wanted: AtomicBool,
+    /// The vectors that were there at the start have been read.
+    warmed: AtomicBool,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Flushed {
     at: Instant,
     took: Duration,
+}
+
+/// The right to optimize, given back even when the storage engine panics.
+struct Claim<'a>(&'a AtomicBool);
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
 }
 
 impl Upkeep {
@@ -76,6 +87,15 @@ impl Collection {
         Ok(flushed?)
     }
 
+    /// Flushes what is left to flush and closes the shard. Requests that come later are refused.
+    pub(crate) fn close(&self) -> Result<(), ApiError> {
+        if self.dirty.load(Ordering::Acquire) {
+            self.flush()?;
+        }
+        self.shard.close();
+        Ok(())
+    }
+
     /// Whether the optimizer should look at this collection. Answers yes once: the caller then calls
     /// [`Collection::optimize`].
     pub(crate) fn claim_optimizing(&self) -> bool {
@@ -87,19 +107,24 @@ impl Collection {
 
     /// Gives back a claim that came to nothing.
     pub(crate) fn release_optimizing(&self) {
-        self.upkeep.optimizing.store(false, Ordering::Release);
+        drop(Claim(&self.upkeep.optimizing));
     }
 
     /// Optimizes until nothing is left to do. This can take as long as there are writers: it belongs
     /// on a thread of its own.
     pub(crate) fn optimize(&self, budget: ResourceBudget) {
+        let claim = Claim(&self.upkeep.optimizing);
         self.unoptimized.store(false, Ordering::Release);
         if let Some(shard) = self.shard.share() {
+            if !self.upkeep.warmed.swap(true, Ordering::AcqRel) {
+                self.warm();
+            }
             let began = Instant::now();
             match shard.optimize_with_budget(budget) {
                 Ok(false) => {}
                 Ok(true) => {
                     let took = began.elapsed();
+                    self.warm();
                     tracing::info!(collection = self.name, ?took, "optimized");
                 }
                 Err(error) if self.dropped.load(Ordering::Acquire) => {
@@ -110,7 +135,7 @@ impl Collection {
                 }
             }
         }
-        self.upkeep.optimizing.store(false, Ordering::Release);
+        drop(claim);
         if let Err(error) = self.reload_if_wanted() {
             tracing::error!(collection = self.name, %error, "new settings could not be applied");
         }

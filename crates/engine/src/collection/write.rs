@@ -288,7 +288,6 @@ fn entry(ids: Vec<PointId>, what: &PerPoints) -> UpdateOperation {
     }
 }
 
-
 fn result(operation_id: u64, wait: bool) -> UpdateResult {
     let status = if wait { UpdateStatus::Completed } else { UpdateStatus::Acknowledged };
     UpdateResult { operation_id, status }

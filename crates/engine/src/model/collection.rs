@@ -282,6 +282,7 @@ pub(crate) struct CollectionParams {
 /// One change of the aliases.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[expect(clippy::enum_variant_names, reason = "the words of the API")]
 pub(crate) enum AliasAction {
     CreateAlias { collection_name: String, alias_name: String },
     DeleteAlias { alias_name: String },

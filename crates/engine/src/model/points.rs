@@ -19,6 +19,7 @@ pub(crate) struct RetrieveRequest {
     #[serde(default)]
     pub(crate) with_vector: WithVector,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 
@@ -41,6 +42,7 @@ pub(crate) struct ScrollRequest {
     #[serde(default)]
     pub(crate) order_by: Option<OrderByInterface>,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 
@@ -61,6 +63,7 @@ pub(crate) struct CountRequest {
     #[serde(default = "yes")]
     pub(crate) exact: bool,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 
@@ -80,6 +83,7 @@ pub(crate) struct FacetRequest {
     #[serde(default)]
     pub(crate) exact: bool,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 

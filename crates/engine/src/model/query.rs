@@ -1,8 +1,8 @@
 //! Requests that score points.
 
 use qdrant_edge::{
-    Direction, Filter, JsonPath, OrderBy, OrderByInterface, PointId, SearchParams, SparseVector,
-    WithPayloadInterface, WithVector,
+    Filter, JsonPath, OrderByInterface, PointId, SearchParams, SparseVector, WithPayloadInterface,
+    WithVector,
 };
 use serde::de::{self, DeserializeOwned};
 use serde::{Deserialize, Deserializer};
@@ -40,6 +40,7 @@ pub(crate) struct QueryRequest {
     #[serde(default)]
     pub(crate) lookup_from: Option<LookupFrom>,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 
@@ -160,6 +161,7 @@ pub(crate) struct SearchRequest {
     #[serde(default)]
     pub(crate) score_threshold: Option<f32>,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 
@@ -276,14 +278,6 @@ impl<'de> Deserialize<'de> for Query {
             }
             other => from(other).map(Self::Nearest),
         }
-    }
-}
-
-/// The direction an `order_by` goes; ascending when not said.
-pub(crate) fn direction(order_by: &OrderByInterface) -> Direction {
-    match order_by {
-        OrderByInterface::Key(_) => Direction::Asc,
-        OrderByInterface::Struct(OrderBy { direction, .. }) => direction.unwrap_or_default(),
     }
 }
 

@@ -63,6 +63,7 @@ pub(crate) struct UpdateVectors {
     #[serde(default)]
     pub(crate) update_filter: Option<Filter>,
     #[serde(default)]
+    #[expect(dead_code, reason = "reading it refuses it")]
     pub(crate) shard_key: NoShardKey,
 }
 

@@ -279,6 +279,7 @@ mod tests {
 
     use super::*;
 
+    #[expect(clippy::needless_pass_by_value, reason = "shorter tests")]
     fn vectors(value: Value) -> VectorsInput {
         serde_json::from_str(&value.to_string()).unwrap()
     }

@@ -58,10 +58,7 @@ mod tests {
     use super::*;
 
     fn create(alias: &str, collection: &str) -> AliasAction {
-        AliasAction::CreateAlias {
-            collection_name: collection.into(),
-            alias_name: alias.into(),
-        }
+        AliasAction::CreateAlias { collection_name: collection.into(), alias_name: alias.into() }
     }
 
     fn run(aliases: &Aliases, actions: Vec<AliasAction>) -> Result<Aliases, ApiError> {
@@ -73,10 +70,7 @@ mod tests {
         let before = run(&Aliases::new(), vec![create("live", "blue")]).unwrap();
         let after = run(
             &before,
-            vec![
-                AliasAction::DeleteAlias { alias_name: "live".into() },
-                create("live", "green"),
-            ],
+            vec![AliasAction::DeleteAlias { alias_name: "live".into() }, create("live", "green")],
         )
         .unwrap();
         assert_eq!(after.get("live").unwrap(), "green");
@@ -86,10 +80,8 @@ mod tests {
     fn one_impossible_change_undoes_all() {
         assert_eq!(run(&Aliases::new(), vec![create("a", "nope")]).unwrap_err().status(), 404);
         assert_eq!(run(&Aliases::new(), vec![create("blue", "green")]).unwrap_err().status(), 409);
-        let rename = AliasAction::RenameAlias {
-            old_alias_name: "x".into(),
-            new_alias_name: "y".into(),
-        };
+        let rename =
+            AliasAction::RenameAlias { old_alias_name: "x".into(), new_alias_name: "y".into() };
         assert_eq!(
             run(&Aliases::new(), vec![create("a", "blue"), rename]).unwrap_err().status(),
             404

@@ -46,7 +46,7 @@ impl Keeper {
                         return;
                     }
                     collection.flush_if_due(Instant::now());
-                    optimizers.look_at(collection);
+                    optimizers.look_at(&collection);
                 }
             }
         })?;
@@ -88,6 +88,22 @@ struct Optimizers {
     running: Arc<AtomicUsize>,
 }
 
+/// Counts one optimizer while it lives.
+struct Running(Arc<AtomicUsize>);
+
+impl Running {
+    fn one_more(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::AcqRel);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 impl Default for Optimizers {
     fn default() -> Self {
         let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
@@ -98,23 +114,21 @@ impl Default for Optimizers {
 }
 
 impl Optimizers {
-    fn look_at(&self, collection: Arc<Collection>) {
+    fn look_at(&self, collection: &Arc<Collection>) {
         if self.running.load(Ordering::Acquire) >= OPTIMIZERS_MAX || !collection.claim_optimizing()
         {
             return;
         }
-        self.running.fetch_add(1, Ordering::AcqRel);
-        let running = Arc::clone(&self.running);
+        let running = Running::one_more(&self.running);
         let budget = self.budget.clone();
         let spawned = std::thread::Builder::new().name("optimizer".into()).spawn({
-            let collection = Arc::clone(&collection);
+            let collection = Arc::clone(collection);
             move || {
                 collection.optimize(budget);
-                running.fetch_sub(1, Ordering::AcqRel);
+                drop(running);
             }
         });
         if let Err(error) = spawned {
-            self.running.fetch_sub(1, Ordering::AcqRel);
             collection.release_optimizing();
             tracing::warn!(%error, "cannot start an optimizer");
         }

@@ -10,12 +10,12 @@ mod aliases;
 mod keeper;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fs_err as fs;
 use parking_lot::{Mutex, RwLock};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use self::aliases::Aliases;
@@ -23,18 +23,18 @@ use self::keeper::Keeper;
 use crate::collection::Collection;
 use crate::disk::{sync_dir, write_durable};
 use crate::error::ApiError;
-use crate::model::collection::{
-    AliasAction, CollectionConfig, CreateCollection, UpdateCollection,
-};
+use crate::model::collection::{AliasAction, CollectionConfig, CreateCollection, UpdateCollection};
 
 const LOCK_FILE: &str = ".lock";
 const ALIASES_FILE: &str = "aliases.json";
 const COLLECTIONS_FOLDER: &str = "collections";
 
 /// Characters upstream does not allow in the name of a collection.
-const NAME_FORBIDDEN: &[char] =
-    &['<', '>', ':', '"', '/', '\\', '|', '?', '*', '\0', '\u{1F}'];
+const NAME_FORBIDDEN: &[char] = &['<', '>', ':', '"', '/', '\\', '|', '?', '*', '\0', '\u{1F}'];
 const NAME_BYTES_MAX: usize = 255;
+
+/// How many collections are opened or closed at once.
+const THREADS: usize = 8;
 
 /// All collections of one data directory.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ impl Node {
                 return Err(ApiError::Conflict(format!("Collection `{name}` already exists!")));
             }
             if names.aliases.contains_key(name) {
-                return Err(ApiError::Conflict(format!(
+                return Err(ApiError::BadInput(format!(
                     "Can't create collection with name {name}. Alias with the same name already exists"
                 )));
             }
@@ -212,7 +212,7 @@ impl Node {
     pub(crate) fn close(&self) -> Result<(), ApiError> {
         self.keeper.stop();
         let results = in_parallel(self.collections(), |collection| {
-            collection.flush().map_err(|error| {
+            collection.close().map_err(|error| {
                 ApiError::Internal(format!("collection `{}`: {error}", collection.name()))
             })
         });
@@ -220,7 +220,8 @@ impl Node {
     }
 
     fn keep_aliases(&self, aliases: &Aliases) -> Result<(), ApiError> {
-        let failed = |error: &dyn std::fmt::Display| ApiError::internal("cannot write the aliases", error);
+        let failed =
+            |error: &dyn std::fmt::Display| ApiError::internal("cannot write the aliases", error);
         let bytes = serde_json::to_vec_pretty(aliases).map_err(|error| failed(&error))?;
         write_durable(&self.data.join(ALIASES_FILE), &bytes).map_err(|error| failed(&error))
     }
@@ -309,9 +310,10 @@ fn load_aliases(
     Ok(aliases)
 }
 
-/// Does something with each item, as many at once as there are processors; keeps the order.
+/// Does something with each item, several at once; keeps the order. Nearly all of the time goes to
+/// waiting for the disk.
 fn in_parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let threads = THREADS.min(items.len());
     let queue: Mutex<VecDeque<(usize, T)>> = Mutex::new(items.into_iter().enumerate().collect());
     let done: Mutex<Vec<(usize, R)>> = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -331,10 +333,18 @@ fn in_parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) ->
     done.into_iter().map(|(_, result)| result).collect()
 }
 
+/// How many operations block at once. Those that come later wait in turn; who may come at all is
+/// bounded by the connections in front.
+static ROOM: Semaphore = Semaphore::const_new(256);
+
 /// Runs one operation where it may block. The one place that does.
 pub(crate) async fn blocking<T: Send + 'static>(
     operation: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
+    let _room = ROOM
+        .acquire()
+        .await
+        .map_err(|error| ApiError::internal("the engine takes no more operations", &error))?;
     tokio::task::spawn_blocking(operation)
         .await
         .map_err(|error| ApiError::internal("the operation ended before its answer", &error))?

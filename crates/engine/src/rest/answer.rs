@@ -52,8 +52,7 @@ pub(super) async fn answer<T: Serialize>(
 
 /// The answer to a request that was not carried out.
 pub(super) fn failure(error: &ApiError, began: Instant) -> Response {
-    let status =
-        StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if status == StatusCode::INTERNAL_SERVER_ERROR {
         tracing::error!(%error, "request failed");
     }

@@ -66,8 +66,7 @@ impl FromRequestParts<Door> for Wait {
         let began = Instant::now();
         let query = Query::<Parameters>::from_request_parts(parts, door).await;
         query.map(|Query(parameters)| Self(parameters.wait.unwrap_or(false))).map_err(|error| {
-            let error =
-                ApiError::Format(format!("Deserialize error in query parameters: {error}"));
+            let error = ApiError::Format(format!("Deserialize error in query parameters: {error}"));
             failure(&error, began)
         })
     }

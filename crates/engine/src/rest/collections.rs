@@ -3,10 +3,10 @@
 use axum::extract::{Path, State};
 use axum::response::Response;
 
+use super::Door;
 use super::answer::{answer, parse};
 use super::body::{Body, Wait};
 use super::output::{AliasOut, AliasesOut, Exists, InfoOut, Named, Names};
-use super::Door;
 use crate::error::ApiError;
 
 pub(super) async fn list(State(door): State<Door>) -> Response {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::extract::{DefaultBodyLimit, MatchedPath, Path, Request, State};
 use axum::http::Method;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
@@ -55,7 +55,15 @@ pub(crate) fn router(door: Door) -> Router {
 fn collection_routes() -> Router<Door> {
     Router::new()
         .route("/collections", get(collections::list))
-        .route("/collections/aliases", post(collections::change_aliases))
+        .route(
+            "/collections/aliases",
+            // A collection may be called that.
+            post(collections::change_aliases)
+                .get(|door| collections::get(door, Path("aliases".into())))
+                .put(|door, body| collections::create(door, Path("aliases".into()), body))
+                .patch(|door, body| collections::update(door, Path("aliases".into()), body))
+                .delete(|door| collections::delete(door, Path("aliases".into()))),
+        )
         .route("/aliases", get(collections::all_aliases))
         .route(
             "/collections/{name}",

@@ -34,10 +34,8 @@ pub(super) async fn ready() -> &'static str {
 pub(super) async fn metrics(State(door): State<Door>) -> Response {
     let began = Instant::now();
     match blocking(move || Ok(door.metrics.print(&door.node))).await {
-        Ok(text) => {
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
-                .into_response()
-        }
+        Ok(text) => ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text)
+            .into_response(),
         Err(error) => failure(&error, began),
     }
 }
