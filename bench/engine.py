@@ -19,7 +19,7 @@ import numpy as np
 from qdrant_client import QdrantClient, models
 
 ROOT = Path(__file__).resolve().parents[1]
-BINARY = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/qmoor"
+BINARY = Path(os.environ.get("QMOOR_BIN", ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/qmoor"))
 CACHE = Path(__file__).resolve().parent / ".cache"
 NEAREST = 10
 CLIENT_BATCH = 256

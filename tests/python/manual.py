@@ -109,11 +109,14 @@ class Session:
     def __init__(self, directory, binary):
         self.directory = directory
         self.running = []
+        programs = directory.with_name(directory.name + "-bin")
+        programs.mkdir()
+        (programs / "qmoor").symlink_to(binary)
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("QMOOR_", "QDRANT_"))}
         self.environment = {
             **inherited,
             "HOME": str(directory),
-            "PATH": f"{binary.parent}:{os.environ['PATH']}",
+            "PATH": f"{programs}:{os.environ['PATH']}",
             "NO_COLOR": "1",
         }
         self.node = False

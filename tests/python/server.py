@@ -17,13 +17,13 @@ STOP_DEADLINE = 60.0
 class Server:
     """A `qmoor` that serves until it is stopped; it ends with the test run, however that ends."""
 
-    def __init__(self, arguments, log, environment=None):
+    def __init__(self, arguments, log, environment=None, program=(BINARY,)):
         self.arguments = [str(argument) for argument in arguments]
         self.log = Path(log)
         self.ready = None
         with open(self.log, "ab") as errors:
             self.process = subprocess.Popen(
-                [BINARY, *self.arguments],
+                [*program, *self.arguments],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
