@@ -235,6 +235,47 @@ async fn kinds_of_query_that_are_missing_are_not_mistaken_for_others() {
     engine.stop().await;
 }
 
+/// Queries that make no sense, in REST's form.
+fn senseless() -> Vec<Json> {
+    vec![
+        json!({"query": {"fusion": "rrf"}}),
+        json!({"prefetch": {"query": [0.0, 0.0, 0.0, 1.0], "using": "dense"}}),
+        json!({"query": {"recommend": {}}, "using": "dense"}),
+        json!({"query": {"recommend": {"negative": [1]}}, "using": "dense"}),
+        json!({"query": {"order_by": "no_index"}}),
+        json!({"query": [0.0, 0.0, 0.0, 1.0], "using": "dense", "limit": 0}),
+        json!({"query": [0.0, 0.0, 0.0, 1.0], "using": "dense", "filter": {"must": [{"key": "n"}]}}),
+        json!({"query": [0.0, 0.0, 0.0, 1.0], "using": "dense", "params": {"hnsw_ef": 0}}),
+        json!({
+            "query": [0.0, 0.0, 0.0, 1.0], "using": "dense",
+            "params": {"quantization": {"oversampling": 0.5}},
+        }),
+        json!({
+            "query": [0.0, 0.0, 0.0, 1.0], "using": "dense",
+            "filter": {"min_should": {"conditions": [], "min_count": 0}},
+        }),
+        json!({"query": [0.0, 0.0, 0.0, 1.0], "using": "dense", "with_vector": ["missing"]}),
+        json!({
+            "prefetch": [{"limit": 2}, {"limit": 2}],
+            "query": {"rrf": {"weights": [1.0, 1.0, 1.0]}},
+        }),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn queries_that_make_no_sense_are_refused_and_not_guessed_at() {
+    let (engine, _) = places().await;
+    let mut taken = Vec::new();
+    for body in senseless() {
+        let answer = engine.rest("POST", "/collections/places/points/query", body.clone()).await;
+        if !matches!(answer.status, 400 | 422) {
+            taken.push((body, answer));
+        }
+    }
+    assert!(taken.is_empty(), "{taken:#?}");
+    engine.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_collection_that_is_not_there_is_not_found_by_any_call() {
     let engine = Engine::start().await;

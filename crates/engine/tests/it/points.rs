@@ -13,7 +13,9 @@ use qdrant_client::qdrant::{
 use serde_json::json;
 
 use crate::engine::Engine;
-use crate::sample::{TEN, json_numbers, json_payload, numbers, payload, place, place_id, places};
+use crate::sample::{
+    TEN, json_numbers, json_payload, numbers, payload, place, place_id, places, single,
+};
 
 async fn count(client: &qdrant_client::Qdrant, filter: Filter) -> u64 {
     let count = CountPointsBuilder::new("places").filter(filter).exact(true);
@@ -53,7 +55,7 @@ async fn points_come_back_as_they_were_written_through_both_doors() {
                     multi.vectors.iter().map(|row| json!(row.data)).collect()
                 }
             };
-            assert_eq!(rest["vector"][name], json, "{name} of {n}");
+            assert_eq!(single(&rest["vector"][name]), single(&json), "{name} of {n}");
         }
         assert_eq!(rest["vector"]["rows"], json!([[n as f32, 1.0], [1.0, -(n as f32)]]));
     }
@@ -65,7 +67,10 @@ async fn only_what_is_asked_for_comes_back() {
     let (engine, client) = places().await;
     let get = |ids: Vec<PointId>| GetPointsBuilder::new("places", ids);
     let point = &client.get_points(get(vec![3.into()])).await.unwrap().result[0];
-    assert!(point.payload.is_empty() && point.vectors.is_none());
+    assert_eq!(json_payload(&point.payload), place(3), "the default is all of the payload");
+    assert!(point.vectors.is_none(), "and no vector");
+    let bare = client.get_points(get(vec![3.into()]).with_payload(false)).await.unwrap();
+    assert!(bare.result[0].payload.is_empty());
 
     let some = get(vec![3.into(), 99.into()])
         .with_payload(qdrant_client::qdrant::PayloadIncludeSelector::new(vec![

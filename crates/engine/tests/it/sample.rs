@@ -153,6 +153,19 @@ pub(crate) fn json_numbers(points: &Json) -> Vec<u64> {
     points.as_array().expect("points").iter().map(number).collect()
 }
 
+/// Numbers as single precision, as they were before JSON widened them.
+#[expect(clippy::cast_possible_truncation, reason = "they were single precision")]
+pub(crate) fn single(json: &Json) -> Json {
+    match json {
+        Json::Number(number) => json!((number.as_f64().unwrap() as f32).to_string()),
+        Json::Array(list) => list.iter().map(single).collect(),
+        Json::Object(object) => {
+            Json::Object(object.iter().map(|(key, value)| (key.clone(), single(value))).collect())
+        }
+        Json::Null | Json::Bool(_) | Json::String(_) => json.clone(),
+    }
+}
+
 /// Makes the indexes that ordering, facets and groups need.
 pub(crate) async fn index(engine: &Engine, fields: &[(&str, &str)]) {
     for (field, schema) in fields {

@@ -51,7 +51,7 @@ impl Engine {
             .arg("--data")
             .arg(dir.join("data"))
             .args(["--http", "127.0.0.1:0", "--grpc", "127.0.0.1:0", "--until-stdin-closes"])
-            .env("QMOOR_LOG", "warn")
+            .env("QMOOR_LOG", "warn,qdrant_edge=error")
             .env_remove("QDRANT__SERVICE__API_KEY")
             .env_remove("QDRANT__SERVICE__READ_ONLY_API_KEY")
             .stdin(Stdio::piped())
@@ -61,6 +61,27 @@ impl Engine {
             .spawn()
             .expect("the binary runs");
         Starting { child }
+    }
+
+    /// How many KiB of the write-ahead logs the process has changed in memory that are not yet on
+    /// the disk. The kernel takes a page off this list when its write has ended.
+    pub(crate) fn unsynced_log_kib(&self) -> u64 {
+        let pid = self.child.id().expect("it runs");
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/smaps")).expect("readable");
+        let mut of_a_log = false;
+        let mut dirty = 0;
+        for line in maps.lines() {
+            let mut words = line.split_whitespace();
+            match (words.next(), words.next()) {
+                (Some("Shared_Dirty:" | "Private_Dirty:"), Some(kib)) if of_a_log => {
+                    dirty += kib.parse::<u64>().expect("a number");
+                }
+                // A mapping starts with its addresses, and ends its line with the file.
+                (Some(first), _) if !first.ends_with(':') => of_a_log = line.contains("/wal/"),
+                _ => {}
+            }
+        }
+        dirty
     }
 
     /// The official client.

@@ -42,11 +42,17 @@ pub(crate) async fn create_collection(client: &Qdrant) {
     client.create_field_index(index).await.unwrap();
 }
 
-/// Writes points, and asks only that they are in the log.
-pub(crate) async fn upsert_without_waiting(client: &Qdrant, ids: Range<u64>) {
+/// How many vectors the optimizer has put into an index.
+pub(crate) async fn indexed(client: &Qdrant) -> u64 {
+    let info = client.collection_info(COLLECTION).await.unwrap().result.unwrap();
+    info.indexed_vectors_count.unwrap_or_default()
+}
+
+/// Writes points, and waits for the disk or only for the log.
+pub(crate) async fn upsert(client: &Qdrant, ids: Range<u64>, wait: bool) {
     let points: Vec<_> =
         ids.map(|id| PointStruct::new(id, vector(id), payload(&json!({"id": id})))).collect();
-    let upsert = UpsertPointsBuilder::new(COLLECTION, points).wait(false);
+    let upsert = UpsertPointsBuilder::new(COLLECTION, points).wait(wait);
     client.upsert_points(upsert).await.unwrap();
 }
 
