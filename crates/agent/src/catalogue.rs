@@ -69,7 +69,7 @@ pub async fn list(node: &NodeContext) -> Result<Vec<BackupInfo>, NodeError> {
             .map(|entry| {
                 let manifest =
                     manifests.remove(&entry.id).and_then(|bytes| parsed(&entry, &bytes).ok());
-                info(entry, manifest, &state)
+                info(entry, manifest.as_ref(), &state)
             })
             .collect())
     })
@@ -127,8 +127,7 @@ fn parsed(entry: &Entry, bytes: &[u8]) -> Result<Manifest, NodeError> {
         .map_err(|err| NodeError::Manifest { id: entry.id.clone(), message: err.to_string() })
 }
 
-fn info(entry: Entry, manifest: Option<Manifest>, state: &State) -> BackupInfo {
-    let manifest = manifest.as_ref();
+fn info(entry: Entry, manifest: Option<&Manifest>, state: &State) -> BackupInfo {
     let points = |manifest: &Manifest| {
         manifest.collections.iter().map(|(name, facts)| (name.clone(), facts.points)).collect()
     };

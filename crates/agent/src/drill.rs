@@ -57,7 +57,7 @@ pub async fn drill(
             let free = free_near(&into)?;
             if free < bytes {
                 let why = format!("scratch needs {bytes} bytes and {free} are free");
-                return Err(NodeError::Refused { id: entry.id.clone(), why });
+                return Err(NodeError::Refused { id: entry.id, why });
             }
             if let Some(parent) = into.parent() {
                 fs_err::create_dir_all(parent)
@@ -92,6 +92,8 @@ pub async fn drill(
         }
     };
     remove(node, scratch).await;
+    // The folder of scratches goes too, unless something else is in it.
+    std::fs::remove_dir(self::scratch(node)).ok();
     let report = DrillReport {
         ok: differences.is_empty(),
         rto_ms,

@@ -49,7 +49,7 @@ pub enum NodeError {
     LeaseLost,
     /// The pause would be longer than is allowed.
     #[error(
-        "the pause is forecast to be {forecast:?}, longer than {max:?} (hint: `--max-pause` allows more)"
+        "the pause is forecast to be {forecast:?}, longer than {max:?} (hint: `backup.max_pause` in qmoor.toml allows more)"
     )]
     PauseTooLong {
         /// The median of the last pauses.

@@ -175,15 +175,16 @@ impl Run<'_> {
         self.settle(&store).await?;
         let manifest = self.manifest(&paused);
         let manifest = self.verify(&store, &paused, manifest).await?;
+        // From here on it is a backup like the others, and pruning may count on it.
+        let (pause_ms, bytes_added) = (manifest.pause_ms, manifest.bytes_added);
+        self.node
+            .record(&self.labels.id, Event::Finished { ok: true, pause_ms, bytes_added })
+            .await?;
         let mut warnings = Vec::new();
         let pruned = self.prune().await.unwrap_or_else(|error| {
             warnings.push(format!("old backups were not pruned: {error}"));
             Vec::new()
         });
-        let (pause_ms, bytes_added) = (manifest.pause_ms, manifest.bytes_added);
-        self.node
-            .record(&self.labels.id, Event::Finished { ok: true, pause_ms, bytes_added })
-            .await?;
         Ok(BackupReport {
             id: self.labels.id.clone(),
             grade: manifest.grade,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
@@ -12,6 +12,9 @@ use super::take::Listing;
 use super::walk::{Kind, Walk, walk};
 use super::{DATA, Entry, MANIFEST, Store, StoreError, io_error, repository_error};
 use crate::durable;
+
+/// The smallest hole that is left, in bytes.
+const PIECE_BYTES: usize = 4096;
 
 impl Store {
     /// The manifest of a backup, or nothing if the backup is incomplete.
@@ -116,7 +119,8 @@ fn write_entry(
             .map_err(io_error("restoring a link")),
         NodeType::File => {
             let io = io_error("restoring a file");
-            let mut out = Out { file: fs_err::File::create_new(path).map_err(&io)?, failed: None };
+            let file = fs_err::File::create_new(path).map_err(&io)?;
+            let mut out = Out { file, length: 0, failed: None };
             let dumped = repository.dump(node, &mut out);
             if let Some(err) = out.failed {
                 return Err(io(err));
@@ -124,7 +128,7 @@ fn write_entry(
             dumped.map_err(|err| StoreError::Damaged {
                 what: format!("`{}`: {}", path.display(), repository_error("reading")(err)),
             })?;
-            dress(path, node).map_err(io)
+            out.finish().and_then(|()| dress(path, node)).map_err(io)
         }
         other @ (NodeType::Dev { .. }
         | NodeType::Chardev { .. }
@@ -145,23 +149,46 @@ fn dress(path: &Path, node: &Node) -> io::Result<()> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
 }
 
-/// Tells a disk that is full from a store that is damaged.
+/// A file being written. Tells a disk that is full from a store that is damaged, and leaves holes where there
+/// are only zeros: an engine's logs are mostly holes, and would take many times their room without.
 struct Out {
     file: fs_err::File,
+    length: u64,
     failed: Option<io::Error>,
+}
+
+impl Out {
+    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
+        for piece in bytes.chunks(PIECE_BYTES) {
+            if piece.iter().any(|byte| *byte != 0) {
+                self.file.file().write_all_at(piece, self.length)?;
+            }
+            self.length += piece.len() as u64;
+        }
+        Ok(())
+    }
+
+    /// Holes at the end count too.
+    fn finish(&self) -> io::Result<()> {
+        self.file.set_len(self.length)
+    }
 }
 
 impl Write for Out {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.file.write(bytes).inspect_err(|err| {
-            if err.kind() != io::ErrorKind::Interrupted {
-                self.failed = Some(io::Error::new(err.kind(), err.to_string()));
+        match self.put(bytes) {
+            Ok(()) => Ok(bytes.len()),
+            Err(err) => {
+                let kind = err.kind();
+                self.failed =
+                    Some(io::Error::new(kind, format!("{}: {err}", self.file.path().display())));
+                Err(kind.into())
             }
-        })
+        }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.file.flush()
+        Ok(())
     }
 }
 

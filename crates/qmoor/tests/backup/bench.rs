@@ -17,6 +17,7 @@ use qmoor_agent::engine::{Endpoint, EngineProcess, EngineSpec};
 use qmoor_agent::error::NodeError;
 use qmoor_agent::gate::{Gate, GateLimits};
 use qmoor_agent::node::{NodeContext, Progress};
+use qmoor_agent::restore::{RestoreReport, restore};
 use qmoor_plan::config::Config;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
@@ -85,6 +86,10 @@ impl Bench {
         watch: &(dyn Fn(Progress) + Send + Sync),
     ) -> Result<BackupReport, NodeError> {
         backup(&self.node, &self.engine, &self.gate, &BackupRequest::default(), watch).await
+    }
+
+    pub(crate) async fn restore(&self, id: Option<&str>) -> Result<RestoreReport, NodeError> {
+        restore(&self.node, Some(&self.engine), Some(&self.gate), id, &|_| {}).await
     }
 
     pub(crate) async fn points(&self, collection: &str) -> Points {
