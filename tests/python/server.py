@@ -111,6 +111,20 @@ def start_node(directory, settings=""):
     return node.wait_until_ready()
 
 
+def verb(node, *arguments, code=0):
+    """A verb on a node's configuration: what it printed as JSON, or said on stderr when it fails."""
+    config = node.log.parent / "qmoor.toml"
+    ended = subprocess.run(
+        [BINARY, "--config", config, "--json", "--quiet", *arguments],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=110,
+    )
+    assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr, node.tail())
+    return json.loads(ended.stdout.splitlines()[-1]) if code == 0 else ended.stderr
+
+
 def raw(port, method, path, headers=(), body=None):
     """A request whose path is sent as it is: the usual clients tidy it first. Status and body."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)

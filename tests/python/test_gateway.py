@@ -2,7 +2,6 @@
 
 import concurrent.futures
 import json
-import subprocess
 import threading
 
 import grpc
@@ -204,20 +203,6 @@ def test_no_key_is_in_the_log(node, keys, made):
 # ---- keys -----------------------------------------------------------------------------------
 
 
-def qmoor(node, *arguments):
-    """A verb on this node's configuration; what it printed as JSON."""
-    config = node.log.parent / "qmoor.toml"
-    ended = subprocess.run(
-        [server.BINARY, "--config", config, "--json", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert ended.returncode == 0, ended.stderr
-    return json.loads(ended.stdout)
-
-
 def test_keys_are_shown_once_and_kept_for_their_owner_alone(node, keys):
     assert set(keys) == set(ROLES)
     stored = node.log.parent / "qmoor-data/state/keys.json"
@@ -256,7 +241,7 @@ def test_a_backup_under_load_fails_no_request(node, keys, clients, made):
             pool.submit(read, clients["search"]),
         ]
         try:
-            backup = qmoor(node, "backup", "--batch-id", "batch-7")
+            backup = server.verb(node, "backup", "--batch-id", "batch-7")
         finally:
             stop.set()
         for each in going:
@@ -264,7 +249,7 @@ def test_a_backup_under_load_fails_no_request(node, keys, clients, made):
     assert failures == []
     assert backup["grade"] == "clean"
     assert clients["search"].count(made).count == len(set(written)) + 1
-    listed = qmoor(node, "backups")
+    listed = server.verb(node, "backups")
     assert backup["id"] in json.dumps(listed) and "batch-7" in json.dumps(listed)
 
 
