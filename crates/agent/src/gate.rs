@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use qmoor_plan::access::Effect;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
 use tokio::time::Instant;
 
 /// How many held requests are let go at once, and the pause before the next ones: the engine has just
@@ -41,6 +41,8 @@ struct Inner {
     state: Mutex<State>,
     /// Told whenever a permit comes back.
     idle: Notify,
+    /// Whether a drain has waited so long that what hangs on a slow client must be cut.
+    hurry: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -109,6 +111,27 @@ pub struct Permit {
     effect: Effect,
 }
 
+impl Permit {
+    /// Ends when a drain has waited for this permit so long that a client which sends or reads too slowly
+    /// must be cut off. What the engine itself works on is not.
+    pub fn hurried(&self) -> impl Future<Output = ()> + Send + 'static {
+        let inner = Arc::clone(&self.inner);
+        let mut hurry = inner.hurry.subscribe();
+        let effect = self.effect;
+        async move {
+            loop {
+                if *hurry.borrow_and_update() && inner.state.lock().phase.holds(effect) {
+                    return;
+                }
+                if hurry.changed().await.is_err() {
+                    // Cannot be: the sender is in `inner`.
+                    return;
+                }
+            }
+        }
+    }
+}
+
 impl Drop for Permit {
     fn drop(&mut self) {
         let mut state = self.inner.state.lock();
@@ -168,6 +191,7 @@ impl Gate {
             holder: Semaphore::new(1),
             state: Mutex::default(),
             idle: Notify::new(),
+            hurry: watch::Sender::new(false),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -240,24 +264,20 @@ impl Gate {
 }
 
 impl Hold<'_> {
-    /// Waits until nothing of what is held is in flight any more.
+    /// Waits until nothing of what is held is in flight any more. After half the time, requests that wait
+    /// for their client to send or to read are cut off.
     ///
     /// # Errors
     /// When that takes longer than the timeout. The hold goes on.
     pub async fn drain(&self, timeout: Duration) -> Result<(), DrainTimeout> {
-        let drained = async {
-            loop {
-                let told = self.inner.idle.notified();
-                tokio::pin!(told);
-                // Listening before looking, so that no return in between is missed.
-                told.as_mut().enable();
-                if self.inner.drained() {
-                    return;
-                }
-                told.await;
-            }
-        };
-        if tokio::time::timeout(timeout, drained).await.is_ok() {
+        let half = timeout / 2;
+        if tokio::time::timeout(half, self.inner.wait_drained()).await.is_ok() {
+            return Ok(());
+        }
+        self.inner.hurry.send_replace(true);
+        let drained = tokio::time::timeout(timeout - half, self.inner.wait_drained()).await;
+        self.inner.hurry.send_replace(false);
+        if drained.is_ok() {
             return Ok(());
         }
         let state = self.inner.state.lock();
@@ -301,6 +321,19 @@ impl Inner {
             Effect::Write => state.writes += 1,
         }
         Permit { inner: Arc::clone(self), effect }
+    }
+
+    async fn wait_drained(&self) {
+        loop {
+            let told = self.idle.notified();
+            tokio::pin!(told);
+            // Listening before looking, so that no return in between is missed.
+            told.as_mut().enable();
+            if self.drained() {
+                return;
+            }
+            told.await;
+        }
     }
 
     fn drained(&self) -> bool {
@@ -480,6 +513,26 @@ mod tests {
         hold.drain(second).await.unwrap_err();
         drop(read);
         hold.drain(second).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drain_hurries_the_held_kinds_after_half_its_time() {
+        let gate = gate(10);
+        let read = admit(&gate, Effect::Read).await.unwrap();
+        let write = admit(&gate, Effect::Write).await.unwrap();
+        let (slow_read, slow_write) = (read.hurried(), write.hurried());
+        let writer = tokio::spawn(async move {
+            slow_write.await;
+            drop(write);
+        });
+        let hold = gate.hold_writes(LEASE).await;
+        let begun = Instant::now();
+        hold.drain(Duration::from_secs(10)).await.unwrap();
+        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        writer.await.unwrap();
+        let cut = tokio::time::timeout(LEASE, slow_read).await;
+        assert!(cut.is_err(), "a read was cut though reads were not held");
+        drop(read);
     }
 
     #[tokio::test(start_paused = true)]

@@ -126,10 +126,11 @@ struct Session {
 
 impl Keyring {
     /// Reads the keys file, or makes one key for each role when there is none; the new keys are returned
-    /// this once and kept nowhere.
+    /// this once and kept nowhere. They are on no disk before [`Keyring::keep`]: a node that does not come
+    /// up has shown them to nobody, and makes others the next time.
     ///
     /// # Errors
-    /// When the file cannot be read, written or understood.
+    /// When the file cannot be read or understood.
     pub fn open_or_create(
         path: &Path,
         now: Timestamp,
@@ -141,13 +142,21 @@ impl Keyring {
                 let [search, index, admin] =
                     [Role::Search, Role::Index, Role::Admin].map(|role| generate(role, now));
                 let keys = vec![search.0, index.0, admin.0];
-                let ring = Self::of(path, Vec::new());
-                ring.replace(keys)?;
+                let ring = Self::of(path, keys);
                 let new = NewKeys { search: search.1, index: index.1, admin: admin.1 };
                 Ok((ring, Some(new)))
             }
             Err(error) => Err(file_error(error)),
         }
+    }
+
+    /// Writes new keys to the disk. Blocks.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn keep(&self) -> Result<(), KeysError> {
+        let keys = self.keys.read().clone();
+        self.replace(keys)
     }
 
     /// Whose key this is. Takes the same time for every key that is asked about.
@@ -292,6 +301,7 @@ mod tests {
     fn ring() -> (tempfile::TempDir, Keyring, NewKeys) {
         let dir = tempfile::tempdir().unwrap();
         let (ring, new) = Keyring::open_or_create(&dir.path().join("keys.json"), now()).unwrap();
+        ring.keep().unwrap();
         (dir, ring, new.unwrap())
     }
 

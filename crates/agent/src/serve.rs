@@ -25,6 +25,8 @@ use crate::supervise::supervise;
 const CONTROL_END: Duration = Duration::from_secs(5);
 /// The pause before an engine that failed its first start is tried again.
 const FIRST_START_PAUSE: Duration = Duration::from_millis(250);
+/// What an engine ends with when another process has its data open.
+const DATA_HELD: i32 = 3;
 
 /// A node that is up.
 #[derive(Debug)]
@@ -130,6 +132,9 @@ async fn run(
     recover::before_engine(&agent.context).await?;
     let claim = agent.context.claim("recovery").map_err(NodeError::from)?;
     first_start(agent).await?;
+    if ready.new_keys.is_some() {
+        keep_keys(agent).await?;
+    }
     on_ready(ready);
     let cleaned = async {
         recover::after_engine(&agent.context).await;
@@ -158,8 +163,16 @@ async fn open(
     opened.await.unwrap_or(Err(ServeError::Node(NodeError::BrokeOff { doing: "opening the node" })))
 }
 
-/// The first start fails for good after the start timeout: until then an engine left by an agent that was
-/// killed may still be flushing, and have the data locked. Data that is missing is no failure of the agent:
+/// Only now, when they are about to be shown.
+async fn keep_keys(agent: &Arc<Agent>) -> Result<(), ServeError> {
+    let agent = Arc::clone(agent);
+    let kept = tokio::task::spawn_blocking(move || agent.keys.keep());
+    let broke_off = NodeError::BrokeOff { doing: "writing the keys" };
+    Ok(kept.await.map_err(|_| ServeError::Node(broke_off))??)
+}
+
+/// An engine left by an agent that was killed may still be flushing, and have the data locked: until the
+/// start timeout is over that is waited for. Every other failure is one for good. Data that is missing is no failure of the agent:
 /// it stays up, so that a restore can be asked for.
 async fn first_start(agent: &Arc<Agent>) -> Result<(), EngineError> {
     let deadline = Instant::now() + agent.config.engine.start_timeout;
@@ -170,8 +183,10 @@ async fn first_start(agent: &Arc<Agent>) -> Result<(), EngineError> {
                 agent.engine_in_trouble(&error);
                 return Ok(());
             }
-            Err(error @ EngineError::Died { .. }) if Instant::now() < deadline => {
-                tracing::warn!(%error, "the engine did not start and is tried again");
+            Err(EngineError::Died { exit_code: Some(DATA_HELD), last_words })
+                if Instant::now() < deadline =>
+            {
+                tracing::warn!(last_words, "the engine did not start and is tried again");
                 tokio::time::sleep(FIRST_START_PAUSE).await;
             }
             Err(error) => return Err(error),

@@ -35,8 +35,8 @@ pub(crate) enum BodyError {
     /// More came than is allowed.
     #[error("the body is too large")]
     TooLarge,
-    /// The engine's part was given up.
-    #[error("the answer was cut off")]
+    /// A body of too slow a client was given up.
+    #[error("the body was cut off")]
     Cut,
 }
 
@@ -55,6 +55,8 @@ pub(super) struct Upload {
     left: Option<u64>,
     idle: Duration,
     timer: Pin<Box<Sleep>>,
+    /// Ends when there is no more time for a slow client.
+    hurried: Pin<Box<dyn Future<Output = ()> + Send>>,
     trouble: Arc<Trouble>,
 }
 
@@ -63,12 +65,18 @@ pub(super) struct Upload {
 pub(super) struct Trouble {
     starved: AtomicBool,
     too_large: AtomicBool,
+    hurried: AtomicBool,
 }
 
 impl Trouble {
     /// The client stopped sending.
     pub(super) fn starved(&self) -> bool {
         self.starved.load(Ordering::Acquire)
+    }
+
+    /// The client sent too slowly for a drain that waits for it.
+    pub(super) fn hurried(&self) -> bool {
+        self.hurried.load(Ordering::Acquire)
     }
 
     /// The client sent more than is allowed.
@@ -83,6 +91,7 @@ impl Upload {
         inner: Incoming,
         bytes_max: Option<u64>,
         idle: Duration,
+        permit: &Permit,
     ) -> (Self, Arc<Trouble>) {
         let trouble = Arc::new(Trouble::default());
         let upload = Self {
@@ -90,6 +99,7 @@ impl Upload {
             left: bytes_max,
             idle,
             timer: Box::pin(sleep(idle)),
+            hurried: Box::pin(permit.hurried()),
             trouble: Arc::clone(&trouble),
         };
         (upload, trouble)
@@ -114,6 +124,11 @@ impl Body for Upload {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
         let Poll::Ready(next) = Pin::new(inner).poll_frame(context) else {
+            if self.hurried.as_mut().poll(context).is_ready() {
+                self.trouble.hurried.store(true, Ordering::Release);
+                self.hurried = Box::pin(std::future::pending());
+                return Poll::Ready(Some(Err(BodyError::Cut)));
+            }
             ready!(self.timer.as_mut().poll(context));
             self.trouble.starved.store(true, Ordering::Release);
             return Poll::Ready(Some(Err(BodyError::Starved(self.idle))));
@@ -219,6 +234,8 @@ async fn carry(
     permit: Permit,
     mut line: AccessLine,
 ) {
+    let hurried = permit.hurried();
+    tokio::pin!(hurried);
     let mut permit = Some(permit);
     loop {
         let next = tokio::select! {
@@ -241,9 +258,15 @@ async fn carry(
             // Told before the last frame, so that the end is known when the channel is empty.
             complete.store(true, Ordering::Release);
         }
-        match timeout(idle, to.send(frame)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => {
+        let sent = tokio::select! {
+            biased;
+            sent = timeout(idle, to.send(frame)) => matches!(sent, Ok(Ok(()))),
+            // Without a permit there is no hurry.
+            () = hurried.as_mut(), if permit.is_some() => false,
+        };
+        match sent {
+            true => {}
+            false => {
                 complete.store(false, Ordering::Release);
                 line.cut();
                 return;

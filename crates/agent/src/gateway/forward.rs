@@ -78,7 +78,7 @@ impl Gateway {
         passage: Passage,
     ) -> Response<Body> {
         let Passage { dialect, endpoint, permit, mut line } = passage;
-        let result = self.exchange(request, dialect, &endpoint).await;
+        let result = self.exchange(request, dialect, &endpoint, &permit).await;
         let mut response = match result {
             Ok(response) => response,
             Err(refusal) => {
@@ -105,6 +105,7 @@ impl Gateway {
         request: Request<Incoming>,
         dialect: Dialect,
         endpoint: &Endpoint,
+        permit: &Permit,
     ) -> Result<Response<Incoming>, Refusal> {
         let announced = request.body().size_hint().lower();
         if dialect == Dialect::Rest && announced > self.limits.rest_bytes_max {
@@ -132,11 +133,14 @@ impl Gateway {
             Dialect::Rest => Some(self.limits.rest_bytes_max),
             Dialect::Grpc => None,
         };
-        let (upload, trouble) = Upload::new(body, bytes_max, self.limits.body_idle);
+        let (upload, trouble) = Upload::new(body, bytes_max, self.limits.body_idle, permit);
         let sent = client.request(Request::from_parts(parts, upload));
         match tokio::time::timeout(self.limits.answer_timeout, sent).await {
             Ok(Ok(response)) => Ok(response),
             Ok(Err(_)) if trouble.too_large() => Err(self.too_large()),
+            Ok(Err(_)) if trouble.hurried() => {
+                Err(Refusal::Busy("the body came too slowly for a backup that waits".to_owned()))
+            }
             Ok(Err(_)) if trouble.starved() => Err(Refusal::Starved),
             Ok(Err(error)) if error.is_connect() => {
                 Err(Refusal::Down("the engine does not accept connections".to_owned()))

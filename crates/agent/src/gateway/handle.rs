@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -23,10 +24,11 @@ use crate::gate::Permit;
 const OWN: &str = "/qmoor/";
 
 impl Gateway {
-    /// Answers one request. There is always an answer.
+    /// Answers one request. There is always an answer. `known` is set when the request had a right key.
     pub(super) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
+        known: Arc<AtomicBool>,
     ) -> Result<Response<Body>, Infallible> {
         let dialect = Dialect::of(request.version(), request.headers());
         let path = request.uri().path();
@@ -39,6 +41,9 @@ impl Gateway {
         if let Some(refusal) = refused {
             discard(request.into_body());
             return Ok(refuse(&refusal, dialect, line));
+        }
+        if line.who().is_some() {
+            known.store(true, Ordering::Relaxed);
         }
         let arrived = Instant::now();
         if access.need == Need::Open

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
@@ -121,6 +122,7 @@ impl Door {
                 detected = detect(stream, limits.header_timeout, limits.body_idle) => detected,
             };
             match detected {
+                // An HTTP/1.1 connection without a request ends by itself, with its header timeout.
                 Ok((Speaks::Http1, io)) => self.http1(io).await,
                 Ok((Speaks::Http2, io)) => self.http2(io).await,
                 Err(error) => tracing::debug!(%error, "a connection said nothing"),
@@ -136,7 +138,9 @@ impl Door {
     async fn http1(&self, io: Guarded) {
         let gateway = Arc::clone(&self.gateway);
         let limits = gateway.limits;
-        let service = service_fn(move |request| Arc::clone(&gateway).handle(request));
+        let known = Arc::new(AtomicBool::new(false));
+        let service =
+            service_fn(move |request| Arc::clone(&gateway).handle(request, Arc::clone(&known)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
@@ -157,7 +161,11 @@ impl Door {
     async fn http2(&self, io: Guarded) {
         let gateway = Arc::clone(&self.gateway);
         let limits = gateway.limits;
-        let service = service_fn(move |request| Arc::clone(&gateway).handle(request));
+        let known = Arc::new(AtomicBool::new(false));
+        let service = {
+            let known = Arc::clone(&known);
+            service_fn(move |request| Arc::clone(&gateway).handle(request, Arc::clone(&known)))
+        };
         let header_bytes_max = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
         let connection = http2::Builder::new(TokioExecutor::new())
             .timer(TokioTimer::new())
@@ -169,8 +177,21 @@ impl Door {
             .max_header_list_size(header_bytes_max)
             .serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
+        // A peer that answers pings could keep its place for ever without ever showing a key.
+        let unknown = async {
+            loop {
+                tokio::time::sleep(limits.unknown_timeout).await;
+                if !known.load(Ordering::Relaxed) {
+                    return;
+                }
+            }
+        };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
+            () = unknown => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
             () = self.stop.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await

@@ -25,6 +25,8 @@ pub struct Limits {
     pub max_connections: usize,
     /// How long a request's head may take, and how long a connection may be without a request.
     pub header_timeout: Duration,
+    /// How long an HTTP/2 connection may be without a request that had a right key.
+    pub unknown_timeout: Duration,
     /// The size of a request's head, in bytes.
     pub header_bytes_max: usize,
     /// The largest body of a REST request, in bytes, as upstream (`service.max_request_size_mb`).
@@ -44,6 +46,7 @@ impl Limits {
         Self {
             max_connections,
             header_timeout: Duration::from_secs(15),
+            unknown_timeout: Duration::from_secs(60),
             header_bytes_max: 16 * 1024,
             rest_bytes_max: 32 * 1024 * 1024,
             body_idle: Duration::from_secs(30),
