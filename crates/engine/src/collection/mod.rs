@@ -24,6 +24,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use fs_err as fs;
 use parking_lot::{Mutex, RwLock};
+use qdrant_edge::ShardInfo;
 use serde::{Deserialize, Serialize};
 
 use self::log_sync::LogSync;
@@ -189,13 +190,7 @@ impl Collection {
     pub(crate) fn info(&self) -> Result<CollectionInfo, ApiError> {
         let info = self.shard.get()?.info()?;
         let config = self.settings.read().clone();
-        let status = if self.upkeep.optimizing() {
-            CollectionStatus::Yellow
-        } else if self.unoptimized.load(Ordering::Acquire) && !config.optimizes() {
-            CollectionStatus::Grey
-        } else {
-            CollectionStatus::Green
-        };
+        let status = self.status(&config, &info);
         Ok(CollectionInfo {
             status,
             points_count: info.points_count,
@@ -209,6 +204,21 @@ impl Collection {
                 .map(|(key, info)| (key.to_string(), info))
                 .collect::<BTreeMap<_, _>>(),
         })
+    }
+
+    /// A look of the optimizer that finds nothing to do is over in milliseconds, and is not shown: a
+    /// small collection is green all the time, as upstream.
+    fn status(&self, config: &CollectionConfig, info: &ShardInfo) -> CollectionStatus {
+        let work_left = self.unoptimized.load(Ordering::Acquire) && config.may_index(info);
+        if self.upkeep.optimizing_for_long() {
+            CollectionStatus::Yellow
+        } else if !work_left {
+            CollectionStatus::Green
+        } else if config.optimizes() {
+            CollectionStatus::Yellow
+        } else {
+            CollectionStatus::Grey
+        }
     }
 
     fn keep_settings(&self, config: &CollectionConfig) -> Result<(), ApiError> {

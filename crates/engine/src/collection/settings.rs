@@ -7,7 +7,7 @@ use std::path::Path;
 
 use qdrant_edge::{
     EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParams, EdgeVectorParams, HnswIndexConfig,
-    Memory, QuantizationConfig, VectorStorageDatatype, WalOptions,
+    Memory, QuantizationConfig, ShardInfo, VectorStorageDatatype, WalOptions,
 };
 
 use crate::disk::write_durable;
@@ -181,6 +181,19 @@ impl CollectionConfig {
     pub(super) fn optimizes(&self) -> bool {
         self.optimizer_config.max_optimization_threads.as_ref().and_then(serde_json::Value::as_u64)
             != Some(0)
+    }
+
+    /// Whether so many vectors have no index yet that the optimizer will make one. It counts every
+    /// point as having every vector, so it may say yes too early, never too late.
+    pub(super) fn may_index(&self, info: &ShardInfo) -> bool {
+        let threshold = self.optimizers().get_indexing_threshold_kb();
+        let dense = self.params.vectors.by_name();
+        let unindexed = info
+            .points_count
+            .saturating_mul(dense.len())
+            .saturating_sub(info.indexed_vectors_count);
+        let bytes = dense.values().map(|params| params.size).max().unwrap_or(0) * size_of::<f32>();
+        unindexed.saturating_mul(bytes) / 1024 >= threshold
     }
 
     /// Writes the settings for the storage engine to find when it loads the shard: what it is told

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::{MappedRwLockReadGuard, RwLock, RwLockReadGuard};
 use qdrant_edge::EdgeShard;
@@ -48,9 +49,12 @@ impl ShardSlot {
         self.slot.read().clone()
     }
 
-    /// Closes the shard, once nobody uses it any more. The storage engine flushes it as it closes.
-    pub(super) fn close(&self) {
-        drop(self.slot.write().take());
+    /// Closes the shard, once nobody uses it any more; past the time it is left to the end of the
+    /// process. The storage engine flushes it as it closes.
+    pub(super) fn close(&self, time: Duration) {
+        if let Some(mut slot) = self.slot.try_write_for(time) {
+            drop(slot.take());
+        }
     }
 
     /// Closes the shard and opens it with other settings. Requests wait meanwhile.

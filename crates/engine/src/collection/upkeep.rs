@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use qdrant_edge::ResourceBudget;
 
-use super::Collection;
+use super::{Collection, Writes};
 use crate::error::ApiError;
 
 /// How long written points stay in the log alone, at least.
@@ -15,11 +15,18 @@ const FLUSH_EVERY: Duration = Duration::from_secs(5);
 /// A flush holds up writers; at most one part in this many of the time goes to it.
 const FLUSH_SHARE: u32 = 10;
 
+/// How long a look of the optimizer may take before it is work.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// How long closing waits for a write or a read under way.
+const CLOSE: Duration = Duration::from_secs(20);
+
 /// The state of a collection's upkeep.
 #[derive(Debug, Default)]
 pub(super) struct Upkeep {
     flushed: Mutex<Option<Flushed>>,
     optimizing: AtomicBool,
+    optimizing_since: Mutex<Option<Instant>>,
     reload_wanted: AtomicBool,
     /// The vectors that were there at the start have been read.
     warmed: AtomicBool,
@@ -43,6 +50,12 @@ impl Drop for Claim<'_> {
 impl Upkeep {
     pub(super) fn optimizing(&self) -> bool {
         self.optimizing.load(Ordering::Acquire)
+    }
+
+    /// Whether the optimizer has been at it for longer than a look takes.
+    pub(super) fn optimizing_for_long(&self) -> bool {
+        let since = *self.optimizing_since.lock();
+        self.optimizing() && since.is_some_and(|since| since.elapsed() > LOOK)
     }
 
     pub(super) fn want_reload(&self) {
@@ -69,7 +82,10 @@ impl Collection {
 
     /// Brings everything written so far from the log into the segments, and shortens the log.
     pub(crate) fn flush(&self) -> Result<(), ApiError> {
-        let _writes = self.writes.lock();
+        self.flush_locked(&self.writes.lock())
+    }
+
+    fn flush_locked(&self, _writes: &MutexGuard<'_, Writes>) -> Result<(), ApiError> {
         if self.dropped.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -88,11 +104,18 @@ impl Collection {
     }
 
     /// Flushes what is left to flush and closes the shard. Requests that come later are refused.
+    ///
+    /// # Errors
+    /// When the flush failed, or a write is under way that does not end within [`CLOSE`]. What was
+    /// acknowledged is in the log either way.
     pub(crate) fn close(&self) -> Result<(), ApiError> {
+        let Some(writes) = self.writes.try_lock_for(CLOSE) else {
+            return Err(ApiError::Unavailable("a write is still under way".into()));
+        };
         if self.dirty.load(Ordering::Acquire) {
-            self.flush()?;
+            self.flush_locked(&writes)?;
         }
-        self.shard.close();
+        self.shard.close(CLOSE);
         Ok(())
     }
 
@@ -114,6 +137,7 @@ impl Collection {
     /// on a thread of its own.
     pub(crate) fn optimize(&self, budget: ResourceBudget) {
         let claim = Claim(&self.upkeep.optimizing);
+        *self.upkeep.optimizing_since.lock() = Some(Instant::now());
         self.unoptimized.store(false, Ordering::Release);
         if let Some(shard) = self.shard.share() {
             if !self.upkeep.warmed.swap(true, Ordering::AcqRel) {

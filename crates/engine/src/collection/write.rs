@@ -11,17 +11,13 @@ use qdrant_edge::{
 
 use super::log_sync::Ticket;
 use super::{Collection, Counter};
-use crate::disk::free_bytes;
+use crate::disk::check_room;
 use crate::error::ApiError;
 use crate::model::collection::CreateFieldIndex;
 use crate::model::update::{
     DeletePayload, DeleteVectors, PointsSelector, SetPayload, UpdateOp, UpdateResult, UpdateStatus,
     UpdateVectors, Upsert,
 };
-
-/// Below this many free bytes writes are refused: log and storage are sparse files mapped into
-/// memory, and a full disk would end the process instead of failing a call. Upstream's figure.
-const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
 
 /// How many ids one log entry names at most, when a filter is resolved to ids.
 const IDS_PER_ENTRY: usize = 20_000;
@@ -31,7 +27,7 @@ impl Collection {
     /// without, when it is applied and in the log.
     pub(crate) fn update(&self, op: UpdateOp, wait: bool) -> Result<UpdateResult, ApiError> {
         let checked = self.check(op)?;
-        self.check_room()?;
+        check_room(&self.dir)?;
         let (operation_id, ticket) = self.apply(checked)?;
         self.finish(operation_id, ticket, wait)
     }
@@ -44,7 +40,7 @@ impl Collection {
     ) -> Result<Vec<UpdateResult>, ApiError> {
         let checked =
             ops.into_iter().map(|op| self.check(op)).collect::<Result<Vec<Checked>, _>>()?;
-        self.check_room()?;
+        check_room(&self.dir)?;
         let mut applied = Vec::with_capacity(checked.len());
         for op in checked {
             applied.push(self.apply(op)?);
@@ -67,7 +63,7 @@ impl Collection {
                 "Unable to infer type for the field '{field_name}'. Please specify `field_schema`"
             )));
         };
-        self.check_room()?;
+        check_room(&self.dir)?;
         let operation = FieldIndexOperations::CreateIndex(CreateIndex {
             field_name,
             field_schema: Some(schema),
@@ -104,18 +100,6 @@ impl Collection {
             self.log.wait(ticket)?;
         }
         Ok(result(operation_id, wait))
-    }
-
-    fn check_room(&self) -> Result<(), ApiError> {
-        let free = free_bytes(&self.dir)
-            .map_err(|error| ApiError::internal("cannot tell the free disk space", &error))?;
-        if free < FREE_BYTES_MIN {
-            return Err(ApiError::Internal(format!(
-                "No space left on device: {free} bytes are free where {} is, at least {FREE_BYTES_MIN} are needed. hint: free some space, or delete points or collections",
-                self.dir.display()
-            )));
-        }
-        Ok(())
     }
 
     /// Everything that can be checked without holding up other writers.

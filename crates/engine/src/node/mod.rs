@@ -12,6 +12,7 @@ mod keeper;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fs_err as fs;
 use parking_lot::{Mutex, RwLock};
@@ -21,7 +22,7 @@ use uuid::Uuid;
 use self::aliases::Aliases;
 use self::keeper::Keeper;
 use crate::collection::Collection;
-use crate::disk::{sync_dir, write_durable};
+use crate::disk::{check_room, sync_dir, write_durable};
 use crate::error::ApiError;
 use crate::model::collection::{AliasAction, CollectionConfig, CreateCollection, UpdateCollection};
 
@@ -96,6 +97,7 @@ impl Node {
             }
         }
         let folder = self.data.join(COLLECTIONS_FOLDER);
+        check_room(&folder)?;
         let dir = folder.join(Uuid::new_v4().to_string());
         let made = Collection::create(dir.clone(), name, config).and_then(|collection| {
             sync_dir(&folder)
@@ -130,25 +132,24 @@ impl Node {
     /// Removes a collection and its aliases. Durable when it returns; false when there was none.
     pub(crate) fn delete_collection(&self, name: &str) -> Result<bool, ApiError> {
         let _admin = self.admin.lock();
-        let (collection, aliases) = {
+        let (collection, aliases, changed) = {
             let names = self.names.read();
             let Some(collection) = names.collections.get(name) else { return Ok(false) };
             let mut aliases = names.aliases.clone();
             aliases.retain(|_, target| target != name);
-            (Arc::clone(collection), aliases)
+            let changed = aliases != names.aliases;
+            (Arc::clone(collection), aliases, changed)
         };
         // In this order a crash leaves at most an alias of nothing, which the next start drops.
         collection.end()?;
+        let kept = if changed { self.keep_aliases(&aliases) } else { Ok(()) };
         {
             let mut names = self.names.write();
             names.collections.remove(name);
-            if names.aliases != aliases {
-                self.keep_aliases(&aliases)?;
-                names.aliases = aliases;
-            }
+            names.aliases = aliases;
         }
         collection.clear();
-        Ok(true)
+        kept.map(|()| true)
     }
 
     /// The names of all collections, in order.
@@ -337,13 +338,16 @@ fn in_parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) ->
 /// bounded by the connections in front.
 static ROOM: Semaphore = Semaphore::const_new(256);
 
+/// How long an operation waits for its turn.
+const ROOM_WAIT: Duration = Duration::from_secs(60);
+
 /// Runs one operation where it may block. The one place that does.
 pub(crate) async fn blocking<T: Send + 'static>(
     operation: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let _room = ROOM
-        .acquire()
+    let _room = tokio::time::timeout(ROOM_WAIT, ROOM.acquire())
         .await
+        .map_err(|_| ApiError::Unavailable("too many operations at once; try again later".into()))?
         .map_err(|error| ApiError::internal("the engine takes no more operations", &error))?;
     tokio::task::spawn_blocking(operation)
         .await
