@@ -5,6 +5,12 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
+use crate::error::ApiError;
+
+/// Below this many free bytes writes are refused: log and storage are sparse files mapped into
+/// memory, and a full disk would end the process instead of failing a call. Upstream's figure.
+const FREE_BYTES_MIN: u64 = 64 * 1024 * 1024;
+
 /// Replaces `path` with `bytes`: all of it or nothing, and on the disk when this returns.
 pub(crate) fn write_durable(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = folder_of(path)?;
@@ -54,6 +60,19 @@ pub(crate) fn sync_tree(path: &Path) -> Result<()> {
 pub(crate) fn free_bytes(path: &Path) -> Result<u64> {
     let stat = rustix::fs::statvfs(path)?;
     Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
+}
+
+/// Refuses a write where the disk that holds `dir` is nearly full.
+pub(crate) fn check_room(dir: &Path) -> std::result::Result<(), ApiError> {
+    let free = free_bytes(dir)
+        .map_err(|error| ApiError::internal("cannot tell the free disk space", &error))?;
+    if free < FREE_BYTES_MIN {
+        return Err(ApiError::Internal(format!(
+            "No space left on device: {free} bytes are free where {} is, at least {FREE_BYTES_MIN} are needed. hint: free some space, or delete collections",
+            dir.display()
+        )));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

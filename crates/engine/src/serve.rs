@@ -12,6 +12,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Auth;
+use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::node::{Node, blocking};
 use crate::{grpc, rest};
@@ -37,6 +38,14 @@ pub struct Options {
     pub read_only_api_key: Option<String>,
     /// The largest body a REST request may have, in bytes. Upstream's is 32 MiB.
     pub max_request_bytes: usize,
+}
+
+impl ServeError {
+    /// Whether another process has the data open.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Held { .. })
+    }
 }
 
 impl std::fmt::Debug for Options {
@@ -77,6 +86,12 @@ pub enum ServeError {
         /// The directory.
         path: PathBuf,
         /// What is wrong, and what to do.
+        reason: String,
+    },
+    /// Another process has the data open; the command line ends with 3.
+    #[error("{reason}")]
+    Held {
+        /// Which directory, and what to do.
         reason: String,
     },
     /// An address cannot be listened on.
@@ -124,9 +139,10 @@ pub async fn serve(
     let http = bind(options.http)?;
     let grpc = bind(options.grpc)?;
     let data = options.data.clone();
-    let node = blocking(move || Node::open(&data)).await.map_err(|error| ServeError::Data {
-        path: options.data.clone(),
-        reason: error.to_string(),
+    let node = blocking(move || Node::open(&data)).await.map_err(|error| match error {
+        ApiError::Unavailable(reason) => ServeError::Held { reason },
+        ApiError::Internal(reason) => ServeError::Data { path: options.data.clone(), reason },
+        other => ServeError::Data { path: options.data.clone(), reason: other.to_string() },
     })?;
     let node = Arc::new(node);
     let (http, http_address) = listen(http, options.http)?;
