@@ -83,6 +83,14 @@ pub enum Error {
         /// What the node said last.
         message: String,
     },
+    /// The node has no room left on its disk.
+    #[error("the node's disk is full, it refused to {action}: {message}")]
+    Full {
+        /// What was attempted.
+        action: String,
+        /// What the node said.
+        message: String,
+    },
     /// The node does not offer what is needed.
     #[error("the node cannot {action}: {message}")]
     Unsupported {
@@ -131,6 +139,7 @@ impl Error {
             Self::Refused { .. } => "refused",
             Self::Invalid { .. } => "invalid",
             Self::GaveUp { .. } => "gave_up",
+            Self::Full { .. } => "full",
             Self::Unsupported { .. } => "unsupported",
             Self::Filter { .. } => "filter",
             Self::Source(source) => source.code(),
@@ -147,7 +156,9 @@ impl Error {
             Self::Unreachable { .. } => {
                 "is the node running? `qmoor status` tells; the gRPC port is 6334 unless changed"
             }
-            Self::Unauthorized { .. } => "`qmoor keys list` shows which keys are valid",
+            Self::Unauthorized { .. } => {
+                "--key env:NAME, --key file:PATH or QMOOR_KEY gives another; `qmoor keys list` shows which are valid"
+            }
             Self::Forbidden { .. } => {
                 "writing needs the index key; creating or changing a collection the admin key"
             }
@@ -155,6 +166,9 @@ impl Error {
             Self::Mismatch { .. } => "use another collection, or delete this one and index again",
             Self::Refused { .. } => {
                 "mend the row, or give a dead-letter file to set such rows aside and go on"
+            }
+            Self::Full { .. } => {
+                "free some space there, then run it again: what was written is kept"
             }
             Self::GaveUp { .. } => "run it again later: what was written is kept",
             Self::Unsupported { .. } => "the node needs Qdrant 1.15.3 or newer, or `qmoor engine`",
@@ -176,7 +190,7 @@ pub(crate) fn is_passing(status: &Status) -> bool {
         | Code::DeadlineExceeded
         | Code::ResourceExhausted
         | Code::Unknown
-        | Code::Internal => !is_too_large(status),
+        | Code::Internal => !is_too_large(status) && !is_full(status),
         Code::Ok
         | Code::InvalidArgument
         | Code::NotFound
@@ -196,10 +210,20 @@ fn is_too_large(status: &Status) -> bool {
         && status.message().contains("message length too large")
 }
 
+/// A full disk has the code of a bug, and does not pass while a person looks on.
+fn is_full(status: &Status) -> bool {
+    status.message().contains("No space left on device")
+}
+
 /// Names a status that will not pass. `action` completes "the key may not …".
 pub(crate) fn from_status(status: &Status, url: &str, collection: &str, action: &str) -> Error {
     let message = status.message().to_owned();
     let action = action.to_owned();
+    if is_full(status) {
+        // The engine says what to do; the caller is told by `Error::hint`.
+        let message = message.split(". hint: ").next().unwrap_or_default().to_owned();
+        return Error::Full { action, message };
+    }
     match status.code() {
         Code::Unauthenticated => Error::Unauthorized { url: url.to_owned(), message },
         Code::PermissionDenied => Error::Forbidden { action, message },

@@ -102,7 +102,11 @@ impl Reading {
                     self.batch.ended.len() < self.batch_points || self.send()
                 }
                 Item::Rejected { place, why } => {
-                    self.reject(Rejected { place: place.to_string(), why })
+                    let rejected = Rejected { place: place.to_string(), why };
+                    if let Some(dead) = &self.dead {
+                        dead.write(&rejected)?;
+                    }
+                    self.reject(rejected)
                 }
                 Item::Skipped => {
                     self.batch.skipped += 1;

@@ -63,6 +63,14 @@ pub enum SourceError {
         /// What is wrong with it.
         fault: RowFault,
     },
+    /// A file of a folder, or the one text file there is, cannot be used.
+    #[error("{place}: {why}")]
+    File {
+        /// The file.
+        place: Place,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The same document and chunk stand in two places.
     #[error("{place}: chunk {chunk} of document `{doc}` stands in row {earlier} already")]
     Duplicate {
@@ -170,6 +178,7 @@ impl SourceError {
             Self::Truncated { .. } => "source_truncated",
             Self::Damaged { .. } => "source_damaged",
             Self::Row { .. } => "source_row",
+            Self::File { .. } => "source_file",
             Self::Duplicate { .. } | Self::DuplicateRows { .. } => "source_duplicate",
             Self::NoColumn { .. } => "source_no_column",
             Self::Options(_) => "source_options",
@@ -190,6 +199,7 @@ impl SourceError {
             Self::Truncated { .. } => "copy or download it again",
             Self::Damaged { .. } => "make it again from where it came from",
             Self::Row { fault, .. } => return Some(fault.hint().to_owned()),
+            Self::File { .. } => "mend the file; text must be UTF-8, and iconv converts to it",
             Self::Duplicate { .. } | Self::DuplicateRows { .. } => {
                 "give each row its own `id`, or its own `doc` and `chunk`"
             }

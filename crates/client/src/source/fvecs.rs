@@ -65,7 +65,7 @@ impl Fvecs {
         if found != self.dimension {
             // Where the next vector begins is anyone's guess, so this ends the source.
             let fault = RowFault::Ragged { expected: self.dimension, found };
-            let reason = format!("{}: {fault}", self.vectors.place());
+            let reason = format!("row {}: {fault}", self.vectors.place().row.unwrap_or(0));
             return Err(SourceError::Damaged { path: self.path.clone(), reason });
         }
         Ok(Some(self.vectors.item(vector)))

@@ -23,6 +23,8 @@ pub(super) struct Jsonl {
     table: Table,
     line_bytes_max: u64,
     row: u64,
+    /// The last line was too long, and the rest of it is still ahead.
+    is_inside_line: bool,
     pending: VecDeque<Item>,
 }
 
@@ -51,6 +53,7 @@ impl Jsonl {
             table,
             line_bytes_max: options.text_bytes_max,
             row: 0,
+            is_inside_line: false,
             pending: VecDeque::new(),
         })
     }
@@ -87,7 +90,7 @@ impl Jsonl {
             RowFault::NotUtf8(u64::try_from(error.valid_up_to()).unwrap_or(u64::MAX))
         })?;
         let object: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| RowFault::NotJson(error.to_string()))?;
+            serde_json::from_str(text).map_err(|error| RowFault::NotJson(told(&error)))?;
         self.table.items(self.row(object)?, place)
     }
 
@@ -109,16 +112,17 @@ impl Jsonl {
         Ok(Row { id, doc, chunk, text, vector, payload: object })
     }
 
-    /// Reads up to the next line break, keeping no more than the limit.
+    /// Reads up to the next line break, but no more than the limit: who ends at a line that is too long
+    /// does not have to wait for its end.
     fn line(&mut self) -> std::io::Result<Line> {
+        if std::mem::take(&mut self.is_inside_line) {
+            self.bytes_read += widen(self.reader.skip_until(b'\n')?);
+        }
         let mut line = Vec::new();
         let most = self.line_bytes_max.saturating_add(1);
-        let mut length = (&mut self.reader).take(most).read_until(b'\n', &mut line)?;
+        let length = (&mut self.reader).take(most).read_until(b'\n', &mut line)?;
         let is_whole = line.ends_with(b"\n") || widen(length) < most;
-        if !is_whole {
-            line = Vec::new();
-            length += self.reader.skip_until(b'\n')?;
-        }
+        self.is_inside_line = !is_whole;
         self.bytes_read += widen(length);
         Ok(match length {
             0 => Line::End,
@@ -126,6 +130,11 @@ impl Jsonl {
             _ => Line::TooLong,
         })
     }
+}
+
+/// What the parser said, without its count of lines: to it every row is line 1.
+fn told(error: &serde_json::Error) -> String {
+    error.to_string().replace(" at line 1 column ", " at column ")
 }
 
 fn widen(length: usize) -> u64 {

@@ -205,7 +205,11 @@ impl Source {
                 break;
             }
         }
-        let bad = self.ahead.drain(..).find_map(Result::err);
+        let bad = self.ahead.drain(..).find_map(|read| match read {
+            Err(error) => Some(error),
+            Ok(Item::Rejected { place, why }) => Some(SourceError::File { place, why }),
+            Ok(Item::Record(_) | Item::EmptyDocument { .. } | Item::Skipped) => None,
+        });
         Err(bad.unwrap_or_else(|| SourceError::Empty {
             path: self.path.clone(),
             what: self.nothing(),
