@@ -145,3 +145,19 @@ def test_a_point_may_have_no_vector_at_all(client, made):
     client.upsert(made, [models.PointStruct(id=9, vector={}, payload={"x": 1})])
     assert client.count(made).count == 5
     assert not vectors(client, made, 9)
+
+
+def test_a_sparse_vector_that_was_deleted_is_not_found_by_its_old_terms(client, made):
+    client.delete_vectors(made, ["s"], [1])
+    client.update_vectors(
+        made, [models.PointVectors(id=1, vector={"s": models.SparseVector(indices=[7], values=[1.0])})]
+    )
+    client.delete_vectors(made, ["s"], even())
+    client.upsert(made, [models.PointStruct(id=2, vector={"s": models.SparseVector(indices=[7], values=[2.0])})])
+
+    def found(term):
+        query = models.SparseVector(indices=[term], values=[1.0])
+        return [(hit.id, hit.score) for hit in client.query_points(made, query, using="s").points]
+
+    assert found(7) == [(2, 2.0), (1, 1.0)]
+    assert found(1) == [(3, 0.5)]
