@@ -224,3 +224,43 @@ def test_the_client_may_keep_its_connection_and_pipeline(engine):
 def test_answers_are_json_by_type(engine):
     answer = httpx.get(f"{engine.url}/collections", headers={"api-key": conftest.KEY})
     assert answer.headers["content-type"].startswith("application/json")
+
+
+def test_an_upsert_may_have_a_condition(call, made):
+    """What the filter does not match is left alone; a new point is written all the same."""
+    five = {"must": [{"key": "i", "match": {"value": 5}}]}
+    points = [{"id": i, "vector": [0, 0, 0, 9], "payload": {"changed": True}} for i in (1, 5, 50)]
+    call("PUT", f"{made}/points?wait=true", {"points": points, "update_filter": five})
+    found = call("POST", f"{made}/points", {"ids": [1, 5, 50], "with_payload": True})
+    assert {point["id"]: "changed" in point["payload"] for point in found} == {1: False, 5: True, 50: True}
+
+
+def test_an_upsert_may_be_for_old_or_for_new_points_only(call, made):
+    for mode in ("update_only", "insert_only"):
+        points = [{"id": i, "vector": [0, 0, 0, 9], "payload": {"mode": mode}} for i in (1, 60)]
+        call("PUT", f"{made}/points?wait=true", {"points": points, "update_mode": mode})
+    found = call("POST", f"{made}/points", {"ids": [1, 60], "with_payload": ["mode"]})
+    assert {point["id"]: point["payload"]["mode"] for point in found} == {1: "update_only", 60: "insert_only"}
+
+
+def test_a_batch_with_one_bad_operation_does_nothing(engine, call, made):
+    good = {"upsert": {"points": [{"id": 70, "vector": [1, 1, 1, 1]}]}}
+    bad = {"upsert": {"points": [{"id": 71, "vector": [1]}]}}
+    url = f"{engine.url}{made}/points/batch?wait=true"
+    answer = httpx.post(url, json={"operations": [good, bad]}, headers={"api-key": conftest.KEY})
+    assert answer.status_code == 400
+    assert call("POST", f"{made}/points/count", {})["count"] == 5
+
+
+@pytest.mark.parametrize(
+    "path, body",
+    [
+        ("points/query", {"query": 1, "lookup_from": {"collection": "c"}}),
+        ("points/query/groups", {"query": [1, 0, 0, 0], "group_by": "i", "with_lookup": "c"}),
+        ("points/query", {"query": [1, 0, 0, 0], "shard_key": "a"}),
+    ],
+    ids=["lookup_from", "with_lookup", "shard_key"],
+)
+def test_what_a_request_asks_for_is_done_or_refused_but_never_passed_over(engine, made, path, body):
+    answer = httpx.post(f"{engine.url}{made}/{path}", json=body, headers={"api-key": conftest.KEY})
+    assert answer.status_code in (400, 501), answer.text
