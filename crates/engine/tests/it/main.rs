@@ -20,3 +20,4 @@ mod reading;
 mod restart;
 mod sample;
 mod vectors;
+mod wire;
