@@ -264,18 +264,19 @@ impl Gate {
 }
 
 impl Hold<'_> {
-    /// Waits until nothing of what is held is in flight any more. After half the time, requests that wait
-    /// for their client to send or to read are cut off.
+    /// Waits until nothing of what is held is in flight any more. After half the hold budget (or half the
+    /// time, if that is less), requests that wait for their client to send or to read are cut off: one slow
+    /// client must not use up the patience of all the others.
     ///
     /// # Errors
     /// When that takes longer than the timeout. The hold goes on.
     pub async fn drain(&self, timeout: Duration) -> Result<(), DrainTimeout> {
-        let half = timeout / 2;
-        if tokio::time::timeout(half, self.inner.wait_drained()).await.is_ok() {
+        let calm = timeout.min(self.inner.limits.hold_budget) / 2;
+        if tokio::time::timeout(calm, self.inner.wait_drained()).await.is_ok() {
             return Ok(());
         }
         self.inner.hurry.send_replace(true);
-        let drained = tokio::time::timeout(timeout - half, self.inner.wait_drained()).await;
+        let drained = tokio::time::timeout(timeout - calm, self.inner.wait_drained()).await;
         self.inner.hurry.send_replace(false);
         if drained.is_ok() {
             return Ok(());
@@ -516,7 +517,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_drain_hurries_the_held_kinds_after_half_its_time() {
+    async fn a_drain_hurries_the_held_kinds_after_half_the_hold_budget() {
         let gate = gate(10);
         let read = admit(&gate, Effect::Read).await.unwrap();
         let write = admit(&gate, Effect::Write).await.unwrap();
@@ -528,7 +529,7 @@ mod tests {
         let hold = gate.hold_writes(LEASE).await;
         let begun = Instant::now();
         hold.drain(Duration::from_secs(10)).await.unwrap();
-        assert_eq!(begun.elapsed(), Duration::from_secs(5));
+        assert_eq!(begun.elapsed(), BUDGET / 2);
         writer.await.unwrap();
         let cut = tokio::time::timeout(LEASE, slow_read).await;
         assert!(cut.is_err(), "a read was cut though reads were not held");

@@ -74,9 +74,14 @@ impl Drop for AccessLine {
             operation = self.operation,
             status = self.status,
             grpc_status = self.grpc_status,
-            ms = self.begun.elapsed().as_secs_f64() * 1e3,
-            held_ms = self.held.as_secs_f64() * 1e3,
+            ms = millis(self.begun.elapsed()),
+            held_ms = millis(self.held),
             cut = self.cut,
         );
     }
+}
+
+/// Milliseconds, to the microsecond.
+fn millis(time: Duration) -> f64 {
+    (time.as_secs_f64() * 1e6).round() / 1e3
 }
