@@ -20,6 +20,9 @@ pub struct BackupInfo {
     pub at: Timestamp,
     /// Whether it has its manifest; without one it is not to be restored.
     pub complete: bool,
+    /// Why its manifest, which is there, cannot be read; it cannot be restored by us then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// Whether it is being made at this moment.
     pub in_progress: bool,
     /// How the point was made; not known of an incomplete one.
@@ -67,9 +70,15 @@ pub async fn list(node: &NodeContext) -> Result<Vec<BackupInfo>, NodeError> {
         Ok(entries
             .into_iter()
             .map(|entry| {
-                let manifest =
-                    manifests.remove(&entry.id).and_then(|bytes| parsed(&entry, &bytes).ok());
-                info(entry, manifest.as_ref(), &state)
+                let manifest = manifests.remove(&entry.id).map(|read| {
+                    read.map_err(NodeError::from).and_then(|bytes| parsed(&entry, &bytes))
+                });
+                let (manifest, trouble) = match manifest {
+                    None => (None, None),
+                    Some(Ok(manifest)) => (Some(manifest), None),
+                    Some(Err(error)) => (None, Some(error.to_string())),
+                };
+                BackupInfo { trouble, ..info(entry, manifest.as_ref(), &state) }
             })
             .collect())
     })
@@ -134,6 +143,7 @@ fn info(entry: Entry, manifest: Option<&Manifest>, state: &State) -> BackupInfo 
     BackupInfo {
         at: entry.at,
         complete: manifest.is_some(),
+        trouble: None,
         in_progress: state.current.as_ref().is_some_and(|current| current.id == entry.id),
         grade: manifest.map(|manifest| manifest.grade),
         batch_id: manifest.and_then(|manifest| manifest.batch_id.clone()),

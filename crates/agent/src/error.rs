@@ -47,6 +47,16 @@ pub enum NodeError {
     /// The gate opened by itself before the engine was stopped.
     #[error("the hold of the writes ran out before the engine was stopped")]
     LeaseLost,
+    /// The store's disk is too full for another backup.
+    #[error("the store {} has {free} bytes free, and a backup needs about {needed} (hint: `qmoor prune`, or a larger disk)", path.display())]
+    NoRoom {
+        /// The store.
+        path: PathBuf,
+        /// About so many bytes.
+        needed: u64,
+        /// What is there.
+        free: u64,
+    },
     /// The pause would be longer than is allowed.
     #[error(
         "the pause is forecast to be {forecast:?}, longer than {max:?} (hint: `backup.max_pause` in qmoor.toml allows more)"

@@ -40,7 +40,8 @@ pub(crate) async fn prune_claimed(
             id: backup.id,
             pinned: backup.pinned,
             verified: backup.verified.is_some(),
-            complete: backup.complete,
+            // One whose manifest cannot be read is not thrown away as a half-made one: it may be the disk.
+            complete: backup.complete || backup.trouble.is_some(),
             in_progress: backup.in_progress,
         })
         .collect();

@@ -112,6 +112,8 @@ pub async fn restore(
     };
     node.record(&plan.id, begin).await?;
     tracing::info!(id = plan.id, "restore: begun");
+    // What a restore that was cut off before may have left, under the name that is ours.
+    remove(node, plan.incoming.clone()).await;
     let run = Run { node, engine, gate, plan: &plan, watch };
     match run.all(entry, &manifest).await {
         Ok(pause_ms) => {

@@ -1,7 +1,7 @@
 //! The store with plain files in the place of an engine's data: what goes in comes out, whatever happened
 //! meanwhile, and plain `restic` reads it.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests")]
 
 use std::collections::BTreeMap;
 use std::io::Write as _;
@@ -57,11 +57,11 @@ impl Place {
     /// A whole backup, with `meanwhile` between its two passes.
     fn back_up(&self, store: &Store, id: &str, meanwhile: impl FnOnce()) -> Taken {
         let labels = labels(id);
-        let first = store.first_pass(&self.data(), &labels).unwrap();
+        let first = store.first_pass(&self.data(), &labels, None).unwrap();
         meanwhile();
         let taken = store.second_pass(&first, &self.data(), &labels).unwrap();
         store.remove_first_passes().unwrap();
-        store.verify(&store.find(id).unwrap(), Some(&taken.listing), true).unwrap();
+        store.verify(&store.find(id).unwrap(), Some(&taken), true).unwrap();
         store.write_manifest(&labels, id.as_bytes().to_vec(), Timestamp::now()).unwrap();
         taken
     }
@@ -153,6 +153,40 @@ fn a_change_that_no_time_shows_is_in_it() {
 }
 
 #[test]
+fn several_first_passes_come_to_the_same() {
+    let place = Place::new();
+    let store = place.open();
+    let labels = labels("b-1");
+    let mut first = store.first_pass(&place.data(), &labels, None).unwrap();
+    for round in 0..2 {
+        let path = place.data().join("collections/docs/segments/2/vectors.dat");
+        let file = std::fs::File::options().write(true).open(&path).unwrap();
+        let modified = file.metadata().unwrap().modified().unwrap();
+        (&file).write_all(&noise(1000, 30 + round)).unwrap();
+        file.set_times(std::fs::FileTimes::new().set_modified(modified)).unwrap();
+        place.write("collections/docs/segments/1/vectors.dat", &noise(300_000, 40 + round));
+        first = store.first_pass(&place.data(), &labels, Some(&first)).unwrap();
+    }
+    assert!(first.bytes_to_read(&place.data()).unwrap() > 0);
+    let taken = store.second_pass(&first, &place.data(), &labels).unwrap();
+    assert_eq!(store.remove_first_passes().unwrap(), 3);
+    store.verify(&store.find("b-1").unwrap(), Some(&taken), true).unwrap();
+    assert_eq!(place.restored(&store, "b-1"), contents(&place.data()));
+}
+
+#[test]
+fn a_pack_that_was_not_written_as_it_was_meant_is_found_before_the_backup_counts() {
+    let place = Place::new();
+    let store = place.open();
+    let labels = labels("b-1");
+    let first = store.first_pass(&place.data(), &labels, None).unwrap();
+    let taken = store.second_pass(&first, &place.data(), &labels).unwrap();
+    flip_a_bit(&place);
+    let err = store.verify(&store.find("b-1").unwrap(), Some(&taken), false).unwrap_err();
+    assert!(matches!(err, StoreError::Damaged { .. }), "{err}");
+}
+
+#[test]
 fn a_second_backup_of_the_same_data_adds_next_to_nothing() {
     let place = Place::new();
     let store = place.open();
@@ -167,7 +201,7 @@ fn a_second_backup_of_the_same_data_adds_next_to_nothing() {
 fn a_backup_cut_off_leaves_an_incomplete_one_and_its_first_pass_can_be_found() {
     let place = Place::new();
     let store = place.open();
-    let first = store.first_pass(&place.data(), &labels("b-1")).unwrap();
+    let first = store.first_pass(&place.data(), &labels("b-1"), None).unwrap();
     assert_eq!(store.list().unwrap(), []);
     store.second_pass(&first, &place.data(), &labels("b-1")).unwrap();
     let store = place.open();
@@ -200,7 +234,7 @@ fn size(dir: &Path) -> usize {
 fn a_file_that_cannot_be_stored_is_an_error_and_not_a_smaller_backup() {
     let place = Place::new();
     let store = place.open();
-    let first = store.first_pass(&place.data(), &labels("b-1")).unwrap();
+    let first = store.first_pass(&place.data(), &labels("b-1"), None).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(place.data().join("engine.sock")).unwrap();
     let err = store.second_pass(&first, &place.data(), &labels("b-1")).unwrap_err();
     assert!(err.to_string().contains("engine.sock"), "{err}");
@@ -234,20 +268,54 @@ fn a_flipped_bit_is_found_by_reading_everything() {
     let place = Place::new();
     let store = place.open();
     place.back_up(&store, "b-1", || {});
+    flip_a_bit(&place);
+    let entry = store.find("b-1").unwrap();
+    assert!(store.verify(&entry, None, true).is_err());
+    let err = store.restore(&entry, &place.dir.path().join("out")).unwrap_err();
+    assert!(matches!(err, StoreError::Damaged { .. }), "{err}");
+}
+
+/// In the middle of the largest pack.
+fn flip_a_bit(place: &Place) {
     let packs = contents(&place.store_path());
-    let (name, bytes) = packs
+    let (name, mut bytes) = packs
         .iter()
         .filter(|(name, _)| name.starts_with("data"))
         .filter_map(|(name, bytes)| Some((name, bytes.clone()?)))
         .max_by_key(|(_, bytes)| bytes.len())
         .unwrap();
-    let mut bytes = bytes;
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
     std::fs::write(place.store_path().join(name), bytes).unwrap();
-    let entry = store.find("b-1").unwrap();
-    assert!(store.verify(&entry, None, true).is_err());
-    assert!(store.restore(&entry, &place.dir.path().join("out")).is_err());
+}
+
+#[test]
+fn a_damaged_snapshot_file_does_not_hide_the_other_backups() {
+    let place = Place::new();
+    let store = place.open();
+    place.back_up(&store, "b-1", || {});
+    place.back_up(&store, "b-2", || {});
+    let snapshot = store.find("b-1").unwrap().snapshot;
+    std::fs::write(place.store_path().join("snapshots").join(snapshot), "torn").unwrap();
+    let ids: Vec<_> = store.list().unwrap().into_iter().map(|entry| entry.id).collect();
+    assert_eq!(ids, ["b-2"]);
+    assert_eq!(place.restored(&store, "b-2"), contents(&place.data()));
+}
+
+#[test]
+fn holes_come_back_as_holes() {
+    use std::os::unix::fs::MetadataExt as _;
+    let place = Place::new();
+    let path = place.data().join("collections/docs/wal/hole");
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(40_000_000).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, b"written", 20_000_000).unwrap();
+    drop(file);
+    let store = place.open();
+    place.back_up(&store, "b-1", || {});
+    assert_eq!(place.restored(&store, "b-1"), contents(&place.data()));
+    let restored = place.dir.path().join("restored-b-1/collections/docs/wal/hole");
+    assert!(restored.metadata().unwrap().blocks() * 512 < 1_000_000);
 }
 
 #[test]

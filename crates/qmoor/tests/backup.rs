@@ -345,7 +345,7 @@ async fn what_a_backup_cut_off_left_in_the_store_is_removed_at_the_next_start() 
     node.record("b-cut", begin).await.unwrap();
     node.blocking("leaving a half backup", move |node| {
         let store = node.store()?;
-        let first = store.first_pass(&data, &labels)?;
+        let first = store.first_pass(&data, &labels, None)?;
         store.second_pass(&first, &data, &labels)?;
         Ok(())
     })

@@ -8,6 +8,7 @@
 //!
 //! Whatever fails, the service is brought back first and the failure said afterwards.
 
+mod first;
 mod pause;
 pub(crate) mod steps;
 
@@ -201,8 +202,7 @@ impl Run<'_> {
 
     /// Optimizers that stay busy do not hinder a backup: they only make the stop longer.
     async fn wait_at_the_gate(&mut self) -> Result<(), NodeError> {
-        let (node, engine, request) = (self.node, self.engine, self.request);
-        let max = request.max_pause.unwrap_or(node.config().backup.max_pause);
+        let (node, engine, max) = (self.node, self.engine, self.max_pause());
         let patience = node.config().backup.gate_timeout;
         self.steps
             .take(Step::Gate, async move {
@@ -210,6 +210,7 @@ impl Run<'_> {
                     return Err(NodeError::PauseTooLong { forecast, max });
                 }
                 let endpoint = engine.endpoint().ok_or(NodeError::EngineDown)?;
+                node.blocking("looking for free space", first::room).await?;
                 let client = Client::new(&endpoint, QUESTION_TIMEOUT);
                 let begun = Instant::now();
                 loop {
@@ -229,20 +230,22 @@ impl Run<'_> {
     }
 
     async fn first_pass(&mut self) -> Result<(Store, FirstPass), NodeError> {
-        let (node, labels) = (self.node, self.labels.clone());
+        let (node, labels, max) = (self.node, self.labels.clone(), self.max_pause());
         self.steps
             .take(Step::FirstPass, async move {
-                let passed = node
-                    .blocking("the first pass", move |node| {
-                        let store = node.store()?;
-                        store.remove_first_passes()?;
-                        let first = store.first_pass(&node.config().node.data, &labels)?;
-                        Ok((store, first))
-                    })
-                    .await?;
-                Ok((passed, String::new()))
+                let passed = node.blocking("the first pass", move |node| {
+                    let store = node.store()?;
+                    store.remove_first_passes()?;
+                    first::passes(node, store, &labels, max)
+                });
+                let (store, first, note) = passed.await?;
+                Ok(((store, first), note))
             })
             .await
+    }
+
+    fn max_pause(&self) -> Duration {
+        self.request.max_pause.unwrap_or(self.node.config().backup.max_pause)
     }
 
     async fn settle(&mut self, store: &Store) -> Result<(), NodeError> {
@@ -287,13 +290,13 @@ impl Run<'_> {
         manifest: Manifest,
     ) -> Result<Manifest, NodeError> {
         let (node, store, labels) = (self.node, store.clone(), self.labels.clone());
-        let (listing, id) = (paused.taken.listing.clone(), self.labels.id.clone());
+        let (taken, id) = (paused.taken.clone(), self.labels.id.clone());
         let manifest = self
             .steps
             .take(Step::Verify, async move {
                 let manifest = node
                     .blocking("reading the backup back", move |_| {
-                        store.verify(&store.find(&labels.id)?, Some(&listing), false)?;
+                        store.verify(&store.find(&labels.id)?, Some(&taken), false)?;
                         let unreadable = |message: String| NodeError::Manifest {
                             id: labels.id.clone(),
                             message,

@@ -102,16 +102,15 @@ async fn collection(
             None => Vec::new(),
         },
     };
-    let golden = match scope {
-        Scope::Counts => Vec::new(),
-        Scope::First { points: _, queries } => {
-            golden::ask(client, &path, golden::choose(&sampled, queries)).await?
-        }
-        Scope::Like(manifest) => {
-            let wanted = manifest.collections.get(name).map(|facts| facts.golden.as_slice());
-            golden::ask(client, &path, golden::again(&sampled, wanted.unwrap_or_default())).await?
-        }
+    let (queries, counted) = match scope {
+        Scope::Counts => (Vec::new(), points),
+        Scope::First { points: _, queries } => (golden::choose(&sampled, queries), points),
+        Scope::Like(manifest) => match manifest.collections.get(name) {
+            Some(facts) => (golden::again(&sampled, &facts.golden), facts.points),
+            None => (Vec::new(), points),
+        },
     };
+    let golden = golden::ask(client, &path, queries, golden::among(counted, &sampled)).await?;
     let samples = sampled.iter().map(sample).collect();
     Ok(CollectionFacts { points, config_hash: config_hash(&info), samples, golden })
 }

@@ -1,7 +1,8 @@
 //! Queries whose answers are known: a restored index must find what the old one found.
 //!
-//! Each takes a stored vector of a sampled point and searches exactly. Two engines with the same points may
-//! still order equal scores differently, so answers that tie with the first one left out are left out too.
+//! Each takes a stored vector of a sampled point and searches exactly: the whole collection if it is small,
+//! the sampled points if it is not, since writes are held meanwhile. Two engines with the same points may still
+//! order equal scores differently, so answers that tie with the first one left out are left out too.
 
 use qmoor_plan::manifest::Golden;
 use serde_json::{Value, json};
@@ -12,6 +13,9 @@ use super::facts::id_text;
 
 /// Answers a query has, at most.
 const LIMIT: u64 = 10;
+/// Collections with more points than this are not searched whole: at a million 1024-d vectors a second's worth
+/// of memory traffic would be added to the pause for each query.
+const WHOLE_POINTS_MAX: u64 = 100_000;
 /// Scores closer than this, relative to their size, count as equal.
 const TIE: f64 = 1e-5;
 
@@ -39,13 +43,22 @@ pub(super) fn again(points: &[Value], wanted: &[Golden]) -> Vec<Query> {
     wanted.iter().filter_map(find).collect()
 }
 
+/// The points that the queries look among: `None` for all of a small collection, the sampled ones otherwise.
+/// Follows from the manifest alone, so that both sides ask the same.
+pub(super) fn among(count: u64, sampled: &[Value]) -> Option<Vec<Value>> {
+    (count > WHOLE_POINTS_MAX)
+        .then(|| sampled.iter().filter_map(|point| point.get("id").cloned()).collect())
+}
+
 /// Asks them one after the other.
 pub(super) async fn ask(
     client: &Client,
     path: &str,
     queries: Vec<Query>,
+    among: Option<Vec<Value>>,
 ) -> Result<Vec<Golden>, ProbeError> {
     let path = format!("{path}/points/query");
+    let filter = among.map(|ids| json!({"must": [{"has_id": ids}]}));
     let mut asked = Vec::new();
     for query in queries {
         let mut body = json!({
@@ -54,8 +67,13 @@ pub(super) async fn ask(
             "params": {"exact": true},
             "with_payload": false,
         });
-        if let (Some(fields), false) = (body.as_object_mut(), query.vector_name.is_empty()) {
-            fields.insert("using".to_owned(), json!(query.vector_name));
+        if let Some(fields) = body.as_object_mut() {
+            if !query.vector_name.is_empty() {
+                fields.insert("using".to_owned(), json!(query.vector_name));
+            }
+            if let Some(filter) = &filter {
+                fields.insert("filter".to_owned(), filter.clone());
+            }
         }
         let found = client.post(&path, &body).await?;
         let shape = || ProbeError::Shape { request: format!("POST {path}"), field: "points" };
@@ -142,6 +160,13 @@ mod tests {
         assert_eq!(certain(scored(&[0.9, 0.8, 0.8]), 2), ["0"]);
         assert_eq!(certain(scored(&[0.8, 0.8, 0.8]), 2), Vec::<String>::new());
         assert_eq!(certain(scored(&[0.8, 0.8]), 2), ["0", "1"]);
+    }
+
+    #[test]
+    fn a_large_collection_is_asked_about_its_sample_alone() {
+        let points = [json!({"id": 3}), json!({"id": "6f1c"})];
+        assert_eq!(among(100_000, &points), None);
+        assert_eq!(among(100_001, &points), Some(vec![json!(3), json!("6f1c")]));
     }
 
     #[test]

@@ -69,6 +69,17 @@ impl Baseline {
     }
 }
 
+impl Baseline {
+    /// Bytes of the files among `found` that must be read again.
+    pub(super) fn bytes_to_read(&self, found: &[Found]) -> u64 {
+        found
+            .iter()
+            .filter(|found| found.meta.is_file() && self.must_read(&found.path, &found.meta))
+            .map(|found| found.meta.len())
+            .sum()
+    }
+}
+
 impl Stamp {
     fn of(meta: &std::fs::Metadata, now: SystemTime, known_file_system: bool) -> Self {
         let mtime = (meta.mtime(), meta.mtime_nsec());

@@ -1,27 +1,38 @@
 //! Whether a snapshot is really all there.
 
+use std::fmt::Write as _;
+use std::io::Read as _;
+use std::path::Path;
+
 use rustic_core::CheckOptions;
 use rustic_core::repofile::{Node, NodeType};
+use sha2::{Digest as _, Sha256};
 
 use super::restore::{data_node, listing};
-use super::take::Listing;
-use super::{Entry, Store, StoreError, repository_error};
+use super::take::Taken;
+use super::{Entry, Store, StoreError, io_error, repository_error};
 
 impl Store {
     /// Reads a backup's trees again from the repository: it must hold what was on the disk, each file in its
     /// full length, every piece must be in the index, and every pack the index names must be there in its
-    /// size. With `read_data` every pack is read too, and its contents checked.
+    /// size. The packs that the backup `taken` just now added are read and hashed; with `read_data` all packs are
+    /// read, and their contents decrypted.
     pub fn verify(
         &self,
         entry: &Entry,
-        expected: Option<&Listing>,
+        taken: Option<&Taken>,
         read_data: bool,
     ) -> Result<(), StoreError> {
         let (repository, snapshot) = self.opened(&entry.snapshot)?;
         let root = data_node(&repository, &snapshot)?;
         let found = listing(&repository, &root)?;
-        if let Some(what) = expected.and_then(|expected| expected.difference(&found)) {
-            return Err(StoreError::Differs { what });
+        if let Some(taken) = taken {
+            if let Some(what) = taken.listing.difference(&found) {
+                return Err(StoreError::Differs { what });
+            }
+            for pack in self.packs()?.difference(&taken.packs_before) {
+                check_pack(pack)?;
+            }
         }
         let doing = repository_error("checking the store");
         let nodes = repository.ls(&root, &rustic_core::LsOptions::default()).map_err(&doing)?;
@@ -45,6 +56,32 @@ impl Store {
                 let first = results.0.first().map(|(_, finding)| finding.to_string());
                 Err(StoreError::Damaged { what: first.unwrap_or_default() })
             }
+        }
+    }
+}
+
+/// A pack is called after the hash of what is in it.
+fn check_pack(path: &Path) -> Result<(), StoreError> {
+    let io = io_error("reading a new pack back");
+    let mut file = fs_err::File::open(path).map_err(&io)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1024 * 1024];
+    loop {
+        let count = file.read(&mut buffer).map_err(&io)?;
+        match buffer.get(..count) {
+            Some([]) | None => break,
+            Some(bytes) => hash.update(bytes),
+        }
+    }
+    let expected = path.file_name().unwrap_or_default().to_string_lossy();
+    let found = hash.finalize().iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").ok();
+        text
+    });
+    match found == expected {
+        true => Ok(()),
+        false => {
+            Err(StoreError::Damaged { what: format!("pack {expected} reads back as {found}") })
         }
     }
 }

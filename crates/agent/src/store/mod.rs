@@ -25,7 +25,8 @@ use jiff::Timestamp;
 use rustic_core::RusticError;
 
 pub use repository::Store;
-pub use take::{FirstPass, Labels, Listing, Taken};
+pub use restore::Manifests;
+pub use take::{FirstPass, Labels, Taken};
 
 /// Where the data lies inside a snapshot.
 const DATA: &str = "/data";

@@ -1,6 +1,6 @@
 //! Opening the repository, what is in it, and taking things out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use rustic_core::{
     RepositoryBackends, RepositoryOptions,
 };
 
+use super::walk::{Walk, walk};
 use super::{
     Entry, StoreError, TAG_DATA, TAG_FIRST_PASS, TAG_MANIFEST, io_error, key, repository_error,
 };
@@ -79,7 +80,7 @@ impl Store {
         let manifests: BTreeMap<String, String> = snapshots
             .iter()
             .filter(|snapshot| snapshot.tags.contains(TAG_MANIFEST))
-            .filter_map(|snapshot| Some((backup_id(snapshot)?, snapshot.id.to_string())))
+            .filter_map(|snapshot| Some((backup_id(snapshot)?, full_id(snapshot))))
             .collect();
         let mut entries: Vec<Entry> = snapshots
             .iter()
@@ -89,7 +90,7 @@ impl Store {
                 Some(Entry {
                     manifest: manifests.get(&id).cloned(),
                     id,
-                    snapshot: snapshot.id.to_string(),
+                    snapshot: full_id(snapshot),
                     at: snapshot.time.timestamp(),
                     bytes_total: snapshot
                         .summary
@@ -140,31 +141,50 @@ impl Store {
         Ok(bytes)
     }
 
+    /// The files that hold the repository's contents.
+    pub(super) fn packs(&self) -> Result<BTreeSet<PathBuf>, StoreError> {
+        let found = walk(&self.inner.path.join("data"), Walk::Living);
+        let found = found.map_err(io_error("listing the store"))?;
+        let packs = found.into_iter().filter(|found| found.meta.is_file()).map(|found| found.path);
+        Ok(packs.collect())
+    }
+
     /// Waits until everything written to the repository is on the disk, names too.
     pub(super) fn sync(&self) -> Result<(), StoreError> {
         durable::sync_filesystem(&self.inner.path).map_err(io_error("syncing the store"))
     }
 
+    /// One that is damaged is said in the log, and does not hide the others.
     pub(super) fn snapshots(&self) -> Result<Vec<SnapshotFile>, StoreError> {
-        self.repository()?.get_all_snapshots().map_err(repository_error("listing the store"))
+        let doing = repository_error("listing the store");
+        let repository = self.repository()?;
+        let mut snapshots = Vec::new();
+        for id in repository.list::<SnapshotId>().map_err(&doing)? {
+            match repository.get_file::<SnapshotFile>(&id) {
+                Ok(snapshot) => snapshots.push(SnapshotFile { id, ..snapshot }),
+                Err(err) => tracing::error!(snapshot = %id, error = %doing(err), "store: damaged"),
+            }
+        }
+        Ok(snapshots)
     }
 
     fn delete(&self, which: impl Fn(&SnapshotFile) -> bool) -> Result<usize, StoreError> {
-        let repository = self.repository()?;
-        let ids: Vec<SnapshotId> = repository
-            .get_matching_snapshots(which)
-            .map_err(repository_error("listing the store"))?
-            .iter()
-            .map(|snapshot| snapshot.id)
-            .collect();
+        let found = self.snapshots()?;
+        let ids: Vec<SnapshotId> =
+            found.iter().filter(|snapshot| which(snapshot)).map(|snapshot| snapshot.id).collect();
         if !ids.is_empty() {
-            repository
+            self.repository()?
                 .delete_snapshots(&ids)
                 .map_err(repository_error("deleting a snapshot from the store"))?;
             self.sync()?;
         }
         Ok(ids.len())
     }
+}
+
+/// All of the repository's id; its `Display` is only the beginning.
+pub(super) fn full_id(snapshot: &SnapshotFile) -> String {
+    snapshot.id.to_hex().as_str().to_owned()
 }
 
 /// The `id=…` tag.

@@ -16,6 +16,9 @@ use crate::durable;
 /// The smallest hole that is left, in bytes.
 const PIECE_BYTES: usize = 4096;
 
+/// Manifests by the id of their backup.
+pub type Manifests = BTreeMap<String, Result<Vec<u8>, StoreError>>;
+
 impl Store {
     /// The manifest of a backup, or nothing if the backup is incomplete.
     pub fn manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError> {
@@ -24,17 +27,19 @@ impl Store {
         file(&repository, &snapshot, MANIFEST).map(Some)
     }
 
-    /// The manifests of all backups that have one, by the backup's id.
-    pub fn manifests(&self, entries: &[Entry]) -> Result<BTreeMap<String, Vec<u8>>, StoreError> {
+    /// The manifests of all backups that have one, by the backup's id. One that is damaged does not hide
+    /// the others.
+    pub fn manifests(&self, entries: &[Entry]) -> Result<Manifests, StoreError> {
         let doing = repository_error("reading a manifest from the store");
         let repository = self.repository()?.to_indexed().map_err(&doing)?;
-        let mut manifests = BTreeMap::new();
-        for entry in entries {
-            let Some(snapshot) = &entry.manifest else { continue };
+        let read = |snapshot: &str| {
             let snapshot = repository.get_snapshot_from_str(snapshot, |_| true).map_err(&doing)?;
-            manifests.insert(entry.id.clone(), file(&repository, &snapshot, MANIFEST)?);
-        }
-        Ok(manifests)
+            file(&repository, &snapshot, MANIFEST)
+        };
+        let manifests = entries
+            .iter()
+            .filter_map(|entry| Some((entry.id.clone(), read(entry.manifest.as_ref()?))));
+        Ok(manifests.collect())
     }
 
     /// Writes the data of a backup into the new folder `into`, waits until it is on the disk, and checks

@@ -1,6 +1,6 @@
 //! Taking a backup: the first pass, the second, and the manifest.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use rustic_core::repofile::{SnapshotFile, StringList};
 use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, SnapshotOptions};
 
 use super::changes::Baseline;
+use super::repository::full_id;
 use super::source::{DataSource, MemoryFile};
 use super::walk::{Found, Kind, Walk, walk};
 use super::{
@@ -35,6 +36,7 @@ pub struct FirstPass {
     snapshot: String,
     baseline: Arc<Baseline>,
     bytes_added: u64,
+    packs_before: Arc<BTreeSet<PathBuf>>,
 }
 
 impl std::fmt::Debug for FirstPass {
@@ -45,7 +47,7 @@ impl std::fmt::Debug for FirstPass {
 
 /// Every entry that was on the disk when the point was fixed, by path below the data folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing(pub(super) BTreeMap<String, Kind>);
+pub(super) struct Listing(pub(super) BTreeMap<String, Kind>);
 
 /// A fixed point.
 #[derive(Debug, Clone)]
@@ -59,26 +61,41 @@ pub struct Taken {
     /// Bytes that were read while the engine stood still.
     pub bytes_read_stopped: u64,
     /// What must be in it.
-    pub listing: Listing,
+    pub(super) listing: Listing,
+    /// The packs that the repository had before this backup.
+    pub(super) packs_before: Arc<BTreeSet<PathBuf>>,
 }
 
 impl Store {
     /// Reads the data while the engine runs. What this stores may be torn and is only there to make the
-    /// second pass short.
-    pub fn first_pass(&self, data: &Path, labels: &Labels) -> Result<FirstPass, StoreError> {
+    /// second pass short. Where much has changed since one first pass, another `after` it is shorter.
+    pub fn first_pass(
+        &self,
+        data: &Path,
+        labels: &Labels,
+        after: Option<&FirstPass>,
+    ) -> Result<FirstPass, StoreError> {
+        let packs_before = match after {
+            Some(former) => Arc::clone(&former.packs_before),
+            None => Arc::new(self.packs()?),
+        };
         let found = walk(data, Walk::Living).map_err(io_error("reading the data"))?;
         let baseline = Baseline::take(data, &found).map_err(io_error("syncing the data"))?;
-        let previous = self.list()?.pop().map(|entry| entry.snapshot);
+        let previous = match after {
+            Some(former) => Some(former.snapshot.clone()),
+            None => self.list()?.pop().map(|entry| entry.snapshot),
+        };
         let repository = self.indexed()?;
         let mut snapshot = blank_snapshot(TAG_FIRST_PASS, labels)?;
         snapshot.tags.add(format!("id={}", labels.id));
         // What goes away between the walk and the reading is looked at again by the second pass.
-        let source = DataSource::new(found, None);
+        let source = DataSource::new(found, after.map(|former| Arc::clone(&former.baseline)));
         let snapshot = archive(&repository, &source, snapshot, data, previous)?;
         Ok(FirstPass {
-            snapshot: snapshot.id.to_string(),
-            bytes_added: added(&snapshot),
+            snapshot: full_id(&snapshot),
+            bytes_added: added(&snapshot) + after.map_or(0, |former| former.bytes_added),
             baseline: Arc::new(baseline),
+            packs_before,
             // The index is read again here, since it has to know what the first pass stored.
             repository: self.indexed()?,
         })
@@ -94,12 +111,7 @@ impl Store {
     ) -> Result<Taken, StoreError> {
         let found = walk(data, Walk::Still).map_err(io_error("reading the data"))?;
         let listing = Listing::of(data, &found);
-        let bytes_read_stopped = found
-            .iter()
-            .filter(|found| first.baseline.must_read(&found.path, &found.meta))
-            .filter(|found| found.meta.is_file())
-            .map(|found| found.meta.len())
-            .sum();
+        let bytes_read_stopped = first.baseline.bytes_to_read(&found);
         let mut snapshot = blank_snapshot(TAG_DATA, labels)?;
         snapshot.tags.add(format!("id={}", labels.id));
         snapshot.tags.add(format!("grade={}", labels.grade));
@@ -115,11 +127,12 @@ impl Store {
         }
         self.sync()?;
         Ok(Taken {
-            snapshot: snapshot.id.to_string(),
+            snapshot: full_id(&snapshot),
             bytes_total: listing.bytes(),
             bytes_added: first.bytes_added + added(&snapshot),
             bytes_read_stopped,
             listing,
+            packs_before: Arc::clone(&first.packs_before),
         })
     }
 
@@ -145,6 +158,14 @@ impl Store {
 
     fn indexed(&self) -> Result<Repository<IndexedIdsStatus>, StoreError> {
         self.repository()?.to_indexed_ids().map_err(repository_error("reading the store's index"))
+    }
+}
+
+impl FirstPass {
+    /// Bytes that would have to be read if the engine stopped now.
+    pub fn bytes_to_read(&self, data: &Path) -> Result<u64, StoreError> {
+        let found = walk(data, Walk::Living).map_err(io_error("reading the data"))?;
+        Ok(self.baseline.bytes_to_read(&found))
     }
 }
 
