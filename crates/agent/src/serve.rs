@@ -23,7 +23,7 @@ use crate::supervise::supervise;
 
 /// How long the control socket may finish what it was asked.
 const CONTROL_END: Duration = Duration::from_secs(5);
-/// The pause before an engine that failed its first start is tried again.
+/// The pause before an engine whose data is held is tried again.
 const FIRST_START_PAUSE: Duration = Duration::from_millis(250);
 /// What an engine ends with when another process has its data open.
 const DATA_HELD: i32 = 3;
@@ -172,8 +172,8 @@ async fn keep_keys(agent: &Arc<Agent>) -> Result<(), ServeError> {
 }
 
 /// An engine left by an agent that was killed may still be flushing, and have the data locked: until the
-/// start timeout is over that is waited for. Every other failure is one for good. Data that is missing is no failure of the agent:
-/// it stays up, so that a restore can be asked for.
+/// start timeout is over that is waited for. Every other failure is one for good. Data that is missing is no
+/// failure of the agent: it stays up, so that a restore can be asked for.
 async fn first_start(agent: &Arc<Agent>) -> Result<(), EngineError> {
     let deadline = Instant::now() + agent.config.engine.start_timeout;
     loop {
