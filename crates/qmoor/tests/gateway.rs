@@ -476,9 +476,59 @@ async fn an_agent_that_is_killed_leaves_no_engine_and_nothing_acknowledged_is_lo
     agent.kill().await;
     // Started at once: the engine that is left may still be flushing.
     let again = Node::start_in(dir, config).await;
-    assert!(!node::alive(engine));
+    tokio::time::timeout(LONG, node::ended(engine)).await.expect("the engine outlives its agent");
     let client = again.client_with(&node::session(&again).await);
     let count = client.count(CountPointsBuilder::new("c").exact(true)).await.unwrap();
     assert_eq!(count.result.unwrap().count, 100);
     again.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_or_reads_too_slowly_does_not_stop_a_backup() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = node::config(dir.path());
+    config.gateway.hold_budget = Duration::from_millis(500);
+    let node = Node::start_in(dir, config).await;
+    node.create("c").await;
+    let text = "x".repeat(1_000_000);
+    let many: Vec<_> = (0..20)
+        .map(|id| json!({"id": id, "vector": [1.0, 0.0, 0.0, 0.0], "payload": {"t": text}}))
+        .collect();
+    let key = node.key(Role::Index);
+    let body = json!({ "points": many });
+    let path = "/collections/c/points?wait=true";
+    assert_eq!(node.rest(Method::PUT, path, Some(key), &body).await.status, StatusCode::OK);
+
+    let head = format!("host: x\r\napi-key: {key}\r\ncontent-type: application/json\r\n");
+    let mut reader = TcpStream::connect(node.http).await.unwrap();
+    let ask = "{\"limit\":20}";
+    let scroll = format!(
+        "POST /collections/c/points/scroll HTTP/1.1\r\n{head}content-length: {}\r\n\r\n{ask}",
+        ask.len()
+    );
+    reader.write_all(scroll.as_bytes()).await.unwrap();
+    reader.readable().await.unwrap();
+    let mut writer = TcpStream::connect(node.http).await.unwrap();
+    let upsert =
+        format!("PUT /collections/c/points HTTP/1.1\r\n{head}content-length: 1000\r\n\r\n{{");
+    writer.write_all(upsert.as_bytes()).await.unwrap();
+    let both_in_flight = async {
+        loop {
+            let gate = node.control().status().await.unwrap().gate;
+            if (gate.reads_in_flight, gate.writes_in_flight) == (1, 1) {
+                break;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(LONG, both_in_flight).await.unwrap();
+
+    let report = node.control().backup(&Default::default(), |_| {}).await.unwrap();
+    assert!(report.pause_ms < 10_000.0, "{}", report.pause_ms);
+    let mut answer = vec![0; 512];
+    let count = writer.read(&mut answer).await.unwrap();
+    let answer = String::from_utf8_lossy(&answer[..count]).into_owned();
+    assert!(answer.starts_with("HTTP/1.1 429"), "{answer}");
+    drop(reader);
+    node.stop().await;
 }

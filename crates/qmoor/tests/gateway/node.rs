@@ -206,8 +206,17 @@ pub(crate) fn kill(pid: u32) {
     assert!(ended.unwrap().success());
 }
 
+/// Whether a process is still at work. One that has ended and waits to be reaped is not.
 pub(crate) fn alive(pid: u32) -> bool {
-    Path::new(&format!("/proc/{pid}")).exists()
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.starts_with('Z'))
+}
+
+/// Waits for the end of a process that is not our child.
+pub(crate) async fn ended(pid: u32) {
+    while alive(pid) {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
 }
 
 /// `qmoor serve` as a process of its own, to be killed.
