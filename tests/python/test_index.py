@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -69,6 +70,23 @@ def chunks(client, collection):
     """What is in the collection: document, number and text of each chunk."""
     records, _ = client.scroll(collection, limit=10_000)
     return {(r.payload["_doc"], r.payload["_ix"]): r.payload.get("text") for r in records}
+
+
+MEASURE = """
+import resource, subprocess, sys
+ended = subprocess.run(sys.argv[1:])
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024)
+sys.exit(ended.returncode)
+"""
+
+
+def measured(command, environment):
+    """Runs a command; the last line of its output is the most memory it used, in bytes.
+
+    It is started by a small process of its own: a child begins with the peak of its parent.
+    """
+    command = [sys.executable, "-c", MEASURE, *map(str, command)]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=110, env=environment)
 
 
 def fvecs(path, vectors):
@@ -170,13 +188,10 @@ def test_memory_does_not_grow_with_the_source(run, client, tmp_path):
                 block = np.random.default_rng(start).normal(size=(1000, 1024)).astype("<f4")
                 for row in block:
                     file.write(struct.pack("<i", 1024) + row.tobytes())
-        command = [server.BINARY, "--quiet", "index", path, *run.target]
-        process = subprocess.Popen(command, env=run.environment, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        assert process.returncode == 0
+        ended = measured([server.BINARY, "--quiet", "index", path, *run.target], run.environment)
+        assert ended.returncode == 0, ended.stderr
         client.delete_collection(run.collection)
-        return usage.ru_maxrss * 1024
+        return int(ended.stdout.splitlines()[-1])
 
     small, large = peak(5_000), peak(40_000)
     assert large < small + 24 * MEBIBYTE, (
@@ -284,12 +299,7 @@ def test_a_line_of_a_gigabyte_is_not_read_into_memory(run, tmp_path):
     with open(path, "wb") as file:
         file.write(b'{"doc": "a", "text": "')
         file.truncate(2 * 1024 * MEBIBYTE)
-    command = [server.BINARY, "--quiet", "index", path, *run.target]
-    process = subprocess.Popen(command, env=run.environment, stderr=subprocess.PIPE, text=True)
-    said = process.stderr.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    process.stderr.close()
-    assert process.returncode == 1
-    assert "endless.jsonl" in said
-    assert usage.ru_maxrss * 1024 < 400 * MEBIBYTE
+    ended = measured([server.BINARY, "--quiet", "index", path, *run.target], run.environment)
+    assert ended.returncode == 1
+    assert "endless.jsonl" in ended.stderr
+    assert int(ended.stdout.splitlines()[-1]) < 400 * MEBIBYTE
