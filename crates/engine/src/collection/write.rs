@@ -1,15 +1,18 @@
 //! Changing points: checked, resolved to ids, logged and applied, and made durable.
 
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use qdrant_edge::{
-    ConditionalInsertOperation, CreateIndex, DeletePayloadOp, EdgeShard, FieldIndexOperations,
-    Filter, JsonPath, PayloadOps, PointId, PointInsertOperations, PointOperations,
-    PointStructPersisted, PointVectorsPersisted, ScrollRequest, SetPayloadOp, UpdateMode,
-    UpdateOperation, UpdateVectorsOp, VectorOperations, WithPayloadInterface,
+    Condition, ConditionalInsertOperation, CreateIndex, DeletePayloadOp, EdgeShard,
+    FieldIndexOperations, Filter, HasIdCondition, HasVectorCondition, JsonPath, PayloadOps,
+    PointId, PointInsertOperations, PointOperations, PointStructPersisted, PointVectorsPersisted,
+    ScrollRequest, SetPayloadOp, SparseVector, UpdateMode, UpdateOperation, UpdateVectorsOp,
+    VectorOperations, VectorPersisted, VectorStructPersisted, WithPayloadInterface,
 };
 
 use super::log_sync::Ticket;
+use super::schema::Kind;
 use super::{Collection, Counter};
 use crate::disk::check_room;
 use crate::error::ApiError;
@@ -178,7 +181,7 @@ impl Collection {
             return Err(ApiError::no_collection(&self.name));
         }
         let shard = self.shard.get()?;
-        let mut entries = entries(&shard, op)?.into_iter().peekable();
+        let mut entries = self.entries(&shard, op)?.into_iter().peekable();
         let operation_id = writes.next_operation;
         writes.next_operation += 1;
         self.dirty.store(true, Ordering::Release);
@@ -218,15 +221,66 @@ enum PerPoints {
     DeleteVectors(Vec<String>),
 }
 
-fn entries(shard: &EdgeShard, op: Checked) -> Result<Vec<UpdateOperation>, ApiError> {
-    match op {
-        Checked::Whole(operation) => Ok(vec![operation]),
-        Checked::ByPoints(PointsSelector::Ids(ids), what) => Ok(vec![entry(ids, &what)]),
-        Checked::ByPoints(PointsSelector::Filter(filter), what) => {
-            let ids = matching(shard, filter)?;
-            Ok(ids.chunks(IDS_PER_ENTRY).map(|ids| entry(ids.to_vec(), &what)).collect())
+impl Collection {
+    /// A checked change as the log keeps it.
+    fn entries(&self, shard: &EdgeShard, op: Checked) -> Result<Vec<UpdateOperation>, ApiError> {
+        let (ids, what) = match op {
+            Checked::Whole(operation) => return Ok(vec![operation]),
+            Checked::ByPoints(PointsSelector::Ids(ids), what) => (ids, what),
+            Checked::ByPoints(PointsSelector::Filter(filter), what) => {
+                (matching(shard, filter)?, what)
+            }
+        };
+        let mut entries = Vec::new();
+        if ids.is_empty() {
+            return Ok(entries);
         }
+        if let PerPoints::DeleteVectors(names) = &what {
+            for name in names {
+                if self.schema.kind(name)? == Kind::Sparse {
+                    entries.extend(emptied(shard, &ids, name)?);
+                }
+            }
+        }
+        if ids.len() <= IDS_PER_ENTRY {
+            entries.push(entry(ids, &what));
+        } else {
+            entries.extend(ids.chunks(IDS_PER_ENTRY).map(|ids| entry(ids.to_vec(), &what)));
+        }
+        Ok(entries)
     }
+}
+
+/// Makes a sparse vector empty where there is one. Removing one leaves its terms in the storage
+/// engine's index, to be found again when the point gets another; overwriting it takes them out.
+fn emptied(
+    shard: &EdgeShard,
+    ids: &[PointId],
+    name: &str,
+) -> Result<Vec<UpdateOperation>, ApiError> {
+    let having = Filter {
+        must: Some(vec![
+            Condition::HasId(HasIdCondition::from_iter(ids.iter().copied())),
+            Condition::HasVector(HasVectorCondition { has_vector: name.to_owned() }),
+        ]),
+        ..Filter::default()
+    };
+    let ids = matching(shard, having)?;
+    let empty = |id: &PointId| PointVectorsPersisted {
+        id: *id,
+        vector: VectorStructPersisted::Named(HashMap::from([(
+            name.to_owned(),
+            VectorPersisted::Sparse(SparseVector::default()),
+        )])),
+    };
+    Ok(ids
+        .chunks(IDS_PER_ENTRY)
+        .map(|ids| {
+            let points = ids.iter().map(empty).collect();
+            let operation = UpdateVectorsOp { points, update_filter: None };
+            UpdateOperation::VectorOperation(VectorOperations::UpdateVectors(operation))
+        })
+        .collect())
 }
 
 /// The ids a filter finds.

@@ -8,6 +8,8 @@
 
 mod aliases;
 mod keeper;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
