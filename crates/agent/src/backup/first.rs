@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::durable;
 use crate::error::NodeError;
 use crate::node::NodeContext;
 use crate::restore::free_near;
@@ -44,6 +45,9 @@ pub(super) fn passes(
     if forecast > max {
         return Err(NodeError::PauseTooLong { forecast, max });
     }
+    // What other programs have written to the same disk must not wait for the pause to be synced.
+    durable::sync_filesystem(data)
+        .map_err(|source| NodeError::Io { doing: "syncing the data", source })?;
     Ok((store, first, format!("{passes} passes, {left} bytes left to read")))
 }
 

@@ -144,6 +144,7 @@ pub(crate) async fn abandon(node: &NodeContext, id: &str) {
                 store.list()?.iter().any(|entry| entry.id == left && entry.manifest.is_some());
             if !complete {
                 store.remove(&[left])?;
+                store.reclaim()?;
             }
             Ok(complete)
         })
