@@ -42,7 +42,8 @@ pub(crate) fn sync_dir(path: &Path) -> Result<()> {
     fs::File::open(path)?.sync_all()
 }
 
-/// Makes a directory with everything in it durable.
+/// Makes a directory with everything in it durable. What is renamed or removed meanwhile is passed
+/// over: whoever did that sees to it.
 pub(crate) fn sync_tree(path: &Path) -> Result<()> {
     for entry in fs::read_dir(path)? {
         let entry = entry?;
@@ -50,7 +51,11 @@ pub(crate) fn sync_tree(path: &Path) -> Result<()> {
         if kind.is_dir() {
             sync_tree(&entry.path())?;
         } else if kind.is_file() {
-            fs::File::open(entry.path())?.sync_all()?;
+            match fs::File::open(entry.path()) {
+                Ok(file) => file.sync_all()?,
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     sync_dir(path)

@@ -21,6 +21,7 @@ mod write;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use fs_err as fs;
 use parking_lot::{Mutex, RwLock};
@@ -41,6 +42,9 @@ const SETTINGS_FILE: &str = "collection.json";
 const SHARD_FOLDER: &str = "shard";
 /// Where the storage engine builds segments; a crash leaves them there.
 const UNFINISHED_FOLDER: &str = "temp_segments";
+
+/// How long removing a collection waits for reads under way.
+const CLEAR: Duration = Duration::from_secs(5);
 
 /// One collection.
 #[derive(Debug)]
@@ -153,9 +157,10 @@ impl Collection {
         Ok(())
     }
 
-    /// Removes the files of a collection that was ended. What cannot be removed now goes at the next
-    /// start.
+    /// Closes a collection that was ended, and removes its files. What cannot be removed now goes at the
+    /// next start.
     pub(crate) fn clear(&self) {
+        self.shard.close(CLEAR);
         if let Err(error) = fs::remove_dir_all(&self.dir) {
             tracing::debug!(collection = self.name, %error, "files are left for the next start");
         }
