@@ -34,6 +34,22 @@ impl CliError {
         Self { message: message.into(), hint: None, code: Code::Usage }
     }
 
+    /// A failure told by a room below, whose hint, if it gives one, stands in its text.
+    pub(crate) fn of(error: &dyn std::error::Error) -> Self {
+        let (message, hint) = hint_taken_out(&chain(error));
+        let hint = hint.or_else(|| next_step(&message).map(str::to_owned));
+        Self::failed(message).maybe_hint(hint)
+    }
+
+    /// The same with the exit code of a lock.
+    #[must_use]
+    pub(crate) fn locked_if(mut self, is_locked: bool) -> Self {
+        if is_locked {
+            self.code = Code::Locked;
+        }
+        self
+    }
+
     /// Somebody else holds the lock.
     pub(crate) fn locked(message: impl Into<String>) -> Self {
         Self { message: message.into(), hint: None, code: Code::Locked }
@@ -59,6 +75,34 @@ impl CliError {
     }
 }
 
+/// A message without its hint, and the hint: `… (hint: …) …` or `…. hint: …`.
+pub(crate) fn hint_taken_out(text: &str) -> (String, Option<String>) {
+    if let Some((before, rest)) = text.split_once(" (hint: ")
+        && let Some((hint, after)) = rest.split_once(')')
+    {
+        return (format!("{before}{after}"), Some(hint.to_owned()));
+    }
+    match text.split_once(". hint: ") {
+        Some((message, hint)) => (message.to_owned(), Some(hint.to_owned())),
+        None => (text.to_owned(), None),
+    }
+}
+
+/// What to do about what the system said, where that is the same whatever was being done.
+pub(crate) fn next_step(text: &str) -> Option<&'static str> {
+    let known = [
+        ("No space left on device", "free some space on that disk, then run it again"),
+        ("Read-only file system", "mount it for writing, or name another place"),
+        ("Permission denied", "see who owns it, or name another place"),
+        ("No such file or directory", "see whether the folder is there"),
+        (
+            "Not a directory",
+            "move aside what stands where the folder should be, or name another place",
+        ),
+    ];
+    known.iter().find(|(words, _)| text.contains(words)).map(|(_, step)| *step)
+}
+
 /// An error with its causes in one line, outermost first.
 pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -73,4 +117,28 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
         cause = inner.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{hint_taken_out, next_step};
+
+    #[test]
+    fn a_hint_is_told_apart_wherever_it_stands() {
+        let told = |text: &str| {
+            let (message, hint) = hint_taken_out(text);
+            (message, hint.unwrap_or_default())
+        };
+        let expected = |message: &str, hint: &str| (message.to_owned(), hint.to_owned());
+        assert_eq!(told("no key (hint: list them): gone"), expected("no key: gone", "list them"));
+        assert_eq!(told("it is open. hint: stop it"), expected("it is open", "stop it"));
+        assert_eq!(told("nothing to add"), expected("nothing to add", ""));
+    }
+
+    #[test]
+    fn what_the_system_says_has_a_next_step() {
+        let step = next_step("cannot write `a`: No space left on device (os error 28)");
+        assert!(step.is_some_and(|step| step.contains("free some space")));
+        assert_eq!(next_step("all is well"), None);
+    }
 }

@@ -9,7 +9,7 @@ use qmoor_plan::access::Role;
 use qmoor_plan::config::Config;
 
 use crate::cli::{Connection, Global};
-use crate::error::{CliError, chain};
+use crate::error::{CliError, chain, hint_taken_out, next_step};
 
 /// Used when it lies in the working directory and no other is named.
 const DEFAULT_FILE: &str = "qmoor.toml";
@@ -33,13 +33,18 @@ pub(crate) fn config(global: &Global) -> Result<Config, CliError> {
         return Ok(Config::for_dir(&dir));
     };
     let text = fs_err::read_to_string(&file).map_err(|error| {
-        CliError::usage(error.to_string())
-            .hint(format!("qmoor init {}   writes one", file.display()))
+        let hint = match error.kind() {
+            std::io::ErrorKind::NotFound => format!("qmoor init {}   writes one", file.display()),
+            _ => "--config names a file of text, in UTF-8".to_owned(),
+        };
+        CliError::usage(error.to_string()).hint(hint)
     })?;
     let file = std::path::absolute(&file).unwrap_or(file);
     Config::parse(&text, &file).map_err(|error| {
-        CliError::usage(error.to_string())
-            .hint("docs/config.md lists every key; `qmoor init` writes a file with all of them")
+        let (message, nearest) = hint_taken_out(&error.to_string());
+        let keys = "docs/config.md lists every key; `qmoor init` writes a file with all of them";
+        CliError::usage(message)
+            .hint(nearest.map_or_else(|| keys.to_owned(), |nearest| format!("{nearest} {keys}")))
     })
 }
 
@@ -116,5 +121,6 @@ pub(crate) fn agent_error(error: &ClientError) -> CliError {
         | ClientError::Connect { .. }
         | ClientError::Broken { .. } => CliError::failed(message),
     };
-    failure.maybe_hint(error.hint())
+    let step = next_step(&failure.message).map(str::to_owned);
+    failure.maybe_hint(error.hint().or(step))
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::error::{CliError, chain};
+use crate::error::CliError;
 use crate::node::{agent, agent_error};
 use crate::output::Output;
 
@@ -188,5 +188,5 @@ fn show(bar: &ProgressBar, progress: &Progress) {
 }
 
 fn node_error(error: &NodeError) -> CliError {
-    if error.is_busy() { CliError::locked(chain(error)) } else { CliError::failed(chain(error)) }
+    CliError::of(error).locked_if(error.is_busy())
 }

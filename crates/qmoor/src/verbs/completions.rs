@@ -4,10 +4,12 @@ use clap::CommandFactory;
 
 use crate::cli::{Cli, Completions};
 use crate::error::CliError;
+use crate::output::Output;
 
 /// Prints the script on stdout.
-#[expect(clippy::unnecessary_wraps, reason = "every verb has this shape")]
-pub(crate) fn run(args: &Completions) -> Result<(), CliError> {
-    clap_complete::generate(args.shell, &mut Cli::command(), "qmoor", &mut std::io::stdout());
-    Ok(())
+pub(crate) fn run(args: &Completions, out: Output) -> Result<(), CliError> {
+    // Into memory first: the generator panics where stdout is closed or full.
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "qmoor", &mut script);
+    out.line(String::from_utf8_lossy(&script).trim_end())
 }

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
-use qmoor_engine::{Options, Ready};
+use qmoor_engine::{Options, Ready, ServeError};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
-use crate::error::{CliError, chain};
+use crate::error::{CliError, chain, next_step};
 use crate::output::Output;
 
 /// Largest request body, as upstream (`service.max_request_size_mb`).
@@ -32,7 +32,19 @@ pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> 
     };
     qmoor_engine::serve(options, ready, stopped(args.until_stdin_closes))
         .await
-        .map_err(|error| CliError::failed(chain(&error)))
+        .map_err(|error| failure(&error))
+}
+
+/// In one line: the agent takes the last line of the log for what the engine died of.
+fn failure(error: &ServeError) -> CliError {
+    let mut text = chain(error);
+    if !text.contains("hint: ")
+        && let Some(step) = next_step(&text)
+    {
+        text.push_str(". hint: ");
+        text.push_str(step);
+    }
+    if error.is_held() { CliError::locked(text) } else { CliError::failed(text) }
 }
 
 /// Resolves when the process was asked to stop.

@@ -19,7 +19,9 @@ const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
 
 /// Reads the source, writes what changed, tells what was done.
 pub(crate) async fn run(global: &Global, args: cli::Index, out: Output) -> Result<(), CliError> {
-    let target = node::target(global, &args.connection, Role::Index).await?;
+    // Changing a collection's settings, even for a while, is not for the index key.
+    let role = if args.bulk { Role::Admin } else { Role::Index };
+    let target = node::target(global, &args.connection, role).await?;
     let options = IndexOptions {
         batch_points: args.batch_points,
         distance: distance(args.distance),
@@ -41,11 +43,24 @@ pub(crate) async fn run(global: &Global, args: cli::Index, out: Output) -> Resul
         .map_err(|error| CliError::failed(format!("reading the source ended early: {error}")))?
         .map_err(|error| client_error(&Error::from(error)))?;
     let summary = write(&target, source, &options, out).await?;
-    if args.backup {
+    let unusable = unusable(&summary).filter(|_| args.dead_letter.is_none());
+    if args.backup && unusable.is_none() {
         let request = cli::Backup { batch_id: args.batch_id, labels: Vec::new() };
         return super::backup::run(global, request, out).await;
     }
-    out.result(&summary, summary_text(&summary))
+    out.result(&summary, summary_text(&summary))?;
+    unusable.map_or(Ok(()), Err)
+}
+
+/// Files that could not be used are a failure unless they were set aside, said when all others are in.
+fn unusable(summary: &Summary) -> Option<CliError> {
+    let first = summary.rejected.first()?;
+    let message = format!(
+        "what could not be used: {} in all, the first {}: {}",
+        summary.rejected_count, first.place, first.why
+    );
+    let hint = "mend it and run it again, or set such files aside with --dead-letter FILE";
+    Some(CliError::failed(message).hint(hint))
 }
 
 /// Writes a source with a progress bar.

@@ -8,7 +8,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, Global};
-use crate::error::{CliError, chain};
+use crate::error::CliError;
 use crate::node;
 use crate::output::Output;
 use crate::reach::program;
@@ -25,7 +25,7 @@ pub(crate) async fn run(global: &Global, args: &cli::Serve, out: Output) -> Resu
     };
     serve(config, program()?, ready, stopped())
         .await
-        .map_err(|error| CliError::failed(chain(&error)))
+        .map_err(|error| CliError::of(&error).locked_if(error.is_busy()))
 }
 
 fn tell(out: Output, ready: &ReadyInfo) -> Result<(), CliError> {
