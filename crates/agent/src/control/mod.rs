@@ -1,8 +1,8 @@
 //! What an operator or an indexing job may ask of a running node, over a socket that only the node's owner
 //! may open, or, for a few things, through the gateway.
 
-pub mod client;
 mod agent;
+pub mod client;
 mod jobs;
 mod public;
 mod reply;

@@ -1,0 +1,281 @@
+//! The engine as a child process: started, watched, stopped, and never left behind.
+//!
+//! One task owns the child and is the only one that signals or reaps it, so a signal can never hit a
+//! process that took over its id. The engine's standard input is a pipe that nobody writes to: it closes
+//! when this process ends, however it ends, and the engine takes that as the order to flush and exit.
+
+mod child;
+mod ready;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use child::Running;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::{Semaphore, watch};
+
+use crate::keys::Secret;
+
+/// How to run an engine.
+#[derive(Debug, Clone)]
+pub struct EngineSpec {
+    /// The program that has the `engine` command: the running `qmoor` binary.
+    pub program: PathBuf,
+    /// The directory the engine keeps its storage in.
+    pub data: PathBuf,
+    /// The file the engine's standard error is appended to.
+    pub log: PathBuf,
+    /// How long the engine may take from its start until it answers.
+    pub start_timeout: Duration,
+    /// How long the engine may take from SIGTERM to its end; then it is killed.
+    pub stop_timeout: Duration,
+}
+
+/// Where a running engine answers, and with which key.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// The REST listener, on loopback.
+    pub http: SocketAddr,
+    /// The gRPC listener, on loopback.
+    pub grpc: SocketAddr,
+    /// The engine's own full-rights key, new at each start.
+    pub api_key: Secret,
+}
+
+/// How an engine was stopped.
+#[derive(Debug, Clone)]
+pub struct StopReport {
+    /// The exit code; none when a signal ended it or when it was not running.
+    pub exit_code: Option<i32>,
+    /// Whether the engine ended by itself with exit code 0, which means that everything is flushed.
+    pub clean: bool,
+    /// From the first SIGTERM to the end of the process.
+    pub took: Duration,
+}
+
+/// Why an engine could not be started or stopped.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say what the fields are")]
+pub enum EngineError {
+    #[error("cannot prepare the engine's directory or log `{}`", path.display())]
+    Prepare { path: PathBuf, source: std::io::Error },
+    #[error("cannot run the engine program `{}`", program.display())]
+    Spawn { program: PathBuf, source: std::io::Error },
+    #[error("the engine did not become ready within {after:?}; see `{}`", log.display())]
+    TooSlow { after: Duration, log: PathBuf },
+    #[error("the engine ended with {} before it was ready: {last_words}", code_text(*exit_code))]
+    Died { exit_code: Option<i32>, last_words: String },
+    #[error("the engine greeted with `{line}` instead of its addresses")]
+    Greeting { line: String },
+    #[error("the engine answers requests without a key, with status {status}: it was stopped")]
+    Unguarded { status: u16 },
+    #[error("the engine at {address} cannot be asked whether it is guarded: {reason}")]
+    Probe { address: SocketAddr, reason: String },
+    #[error("data directory `{}` is missing (hint: `qmoor restore` brings it back from the last backup)", data.display())]
+    DataMissing { data: PathBuf },
+    #[error("the engine (process {pid}) is still there {after:?} after SIGKILL")]
+    Unkillable { pid: u32, after: Duration },
+}
+
+fn code_text(code: Option<i32>) -> String {
+    code.map_or_else(|| "a signal".to_owned(), |code| format!("exit code {code}"))
+}
+
+/// One engine, running or not. Starts and stops are serialised; each may be called at any time.
+#[derive(Debug)]
+pub struct EngineProcess {
+    spec: EngineSpec,
+    /// A file that says that there has been data, so that a directory that is gone is not taken for a new
+    /// one: an empty engine would look healthy, and lose what is written into it.
+    marker: Option<PathBuf>,
+    /// One permit: whoever holds it is starting or stopping the engine.
+    turn: Semaphore,
+    running: Mutex<Option<Running>>,
+    /// How often it has come up, and when last.
+    starts: Mutex<(u64, Option<Timestamp>)>,
+    /// Whether the engine should run; what [`EngineProcess::keep_up`] goes by.
+    wanted: watch::Sender<bool>,
+    up: watch::Sender<Option<Endpoint>>,
+}
+
+impl EngineProcess {
+    /// An engine that is not running yet.
+    #[must_use]
+    pub fn new(spec: EngineSpec) -> Self {
+        Self {
+            spec,
+            marker: None,
+            turn: Semaphore::new(1),
+            running: Mutex::new(None),
+            starts: Mutex::new((0, None)),
+            wanted: watch::Sender::new(false),
+            up: watch::Sender::new(None),
+        }
+    }
+
+    /// With a file that remembers that there has been data: from the first start on, the engine is not
+    /// started where its data directory is missing.
+    #[must_use]
+    pub fn remembering(mut self, marker: PathBuf) -> Self {
+        self.marker = Some(marker);
+        self
+    }
+
+    /// Whether the data was there once and is gone.
+    #[must_use]
+    pub fn data_missing(&self) -> bool {
+        self.marker.as_ref().is_some_and(|marker| marker.exists()) && !self.spec.data.exists()
+    }
+
+    /// How this engine is run.
+    pub fn spec(&self) -> &EngineSpec {
+        &self.spec
+    }
+
+    /// Where the engine answers; none while it is down or not ready yet.
+    pub fn endpoint(&self) -> Option<Endpoint> {
+        self.up.borrow().clone()
+    }
+
+    /// Follows [`EngineProcess::endpoint`] as it changes.
+    pub fn watch(&self) -> watch::Receiver<Option<Endpoint>> {
+        self.up.subscribe()
+    }
+
+    /// The process id of the running engine.
+    pub fn pid(&self) -> Option<u32> {
+        self.running.lock().as_ref().filter(|run| !run.has_ended()).map(|run| run.pid)
+    }
+
+    /// How often the engine has come up, and when last.
+    pub fn starts(&self) -> (u64, Option<Timestamp>) {
+        *self.starts.lock()
+    }
+
+    /// Whether the engine is meant to run. False between [`EngineProcess::stop`] and the next start.
+    pub fn wanted(&self) -> bool {
+        *self.wanted.borrow()
+    }
+
+    /// Starts the engine and waits until it has loaded everything and refuses a request without a key.
+    /// Returns the present endpoint when it runs already. From this call on the engine is wanted: should
+    /// the start fail, [`EngineProcess::keep_up`] goes on trying.
+    ///
+    /// # Errors
+    /// When the process cannot be run, ends, is too slow, or would answer without a key. Nothing is left
+    /// running then.
+    pub async fn start(&self) -> Result<Endpoint, EngineError> {
+        self.wanted.send_replace(true);
+        let _turn = self.turn.acquire().await;
+        if let Some(endpoint) = self.endpoint() {
+            return Ok(endpoint);
+        }
+        self.launch().await
+    }
+
+    /// Waits until the engine is wanted and down, then tries once to start it. Called in a loop this is the
+    /// supervision; it never starts an engine that [`EngineProcess::stop`] has stopped.
+    ///
+    /// # Errors
+    /// As [`EngineProcess::start`]. The caller waits a while and calls again.
+    pub async fn keep_up(&self) -> Result<Endpoint, EngineError> {
+        let mut wanted = self.wanted.subscribe();
+        let mut up = self.up.subscribe();
+        loop {
+            if *wanted.borrow_and_update() && up.borrow_and_update().is_none() {
+                let _turn = self.turn.acquire().await;
+                if self.wanted() && self.endpoint().is_none() {
+                    return self.launch().await;
+                }
+                continue;
+            }
+            // The senders live in `self`, so neither channel can be closed here.
+            tokio::select! {
+                _ = wanted.changed() => {}
+                _ = up.changed() => {}
+            }
+        }
+    }
+
+    /// Stops the engine: SIGTERM, repeated, and SIGKILL once the stop timeout is over. When it is not
+    /// running the report says so: no exit code, and not clean. The engine stays down until
+    /// [`EngineProcess::start`]. A cancelled call leaves it signalled and unwanted.
+    ///
+    /// # Errors
+    /// When the process is still there after SIGKILL.
+    pub async fn stop(&self) -> Result<StopReport, EngineError> {
+        self.wanted.send_replace(false);
+        let _turn = self.turn.acquire().await;
+        let begun = Instant::now();
+        let Some(run) = self.running.lock().clone() else {
+            return Ok(StopReport { exit_code: None, clean: false, took: Duration::ZERO });
+        };
+        if run.has_ended() {
+            return Ok(StopReport { exit_code: None, clean: false, took: Duration::ZERO });
+        }
+        self.up.send_replace(None);
+        let ended = run.end(self.spec.stop_timeout).await?;
+        let took = begun.elapsed();
+        let ms = took.as_millis();
+        tracing::info!(pid = run.pid, exit_code = ?ended.code, clean = ended.clean(), ms, "engine: up -> down");
+        Ok(StopReport { exit_code: ended.code, clean: ended.clean(), took })
+    }
+
+    /// Kills the engine without letting it flush: for data that is gone or given up. It stays wanted.
+    ///
+    /// # Errors
+    /// When the process is still there after SIGKILL.
+    pub async fn kill(&self) -> Result<(), EngineError> {
+        let run = self.running.lock().clone();
+        let Some(run) = run.filter(|run| !run.has_ended()) else { return Ok(()) };
+        self.up.send_replace(None);
+        run.kill().await.map(drop)
+    }
+
+    /// One start, by the holder of the turn, of an engine that is down.
+    async fn launch(&self) -> Result<Endpoint, EngineError> {
+        let begun = Instant::now();
+        if self.data_missing() {
+            return Err(EngineError::DataMissing { data: self.spec.data.clone() });
+        }
+        let log_start = child::prepare(&self.spec)?;
+        let api_key = Secret::random();
+        let (run, stdout) = Running::spawn(&self.spec, &api_key, self.up.clone())?;
+        let pid = run.pid;
+        *self.running.lock() = Some(run.clone());
+        match ready::greet(&self.spec, &run, stdout, api_key, log_start).await {
+            Ok(endpoint) => {
+                self.remember();
+                {
+                    let mut starts = self.starts.lock();
+                    *starts = (starts.0 + 1, Some(Timestamp::now()));
+                }
+                let (http, grpc, ms) = (endpoint.http, endpoint.grpc, begun.elapsed().as_millis());
+                tracing::info!(pid, %http, %grpc, ms, "engine: down -> up");
+                self.up.send_replace(Some(endpoint.clone()));
+                // It may have ended between its greeting and the line above.
+                if run.has_ended() {
+                    self.up.send_replace(None);
+                }
+                Ok(endpoint)
+            }
+            Err(error) => {
+                run.kill().await?;
+                Err(error)
+            }
+        }
+    }
+
+    fn remember(&self) {
+        if let Some(marker) = self.marker.as_ref().filter(|marker| !marker.exists())
+            && let Err(error) = std::fs::write(marker, "")
+        {
+            tracing::warn!(%error, "it could not be noted that there is data");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
