@@ -8,6 +8,7 @@
 //! folder without it is what a crash left of making or removing one.
 
 mod bm25;
+mod checks;
 mod log_sync;
 mod query;
 mod read;

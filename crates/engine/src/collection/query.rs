@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::Collection;
 use super::bm25::Purpose;
+use super::checks::{check_filter, check_params};
 use super::read::{check_order_by, checked_limit, cut_limit};
 use crate::error::ApiError;
 use crate::model::points::PointGroup;
@@ -114,6 +115,8 @@ impl Collection {
 
     fn stage(&self, shard: &EdgeShard, stage: Stage, depth: usize) -> Result<Resolved, ApiError> {
         let Stage { prefetch, query, using, filter, params, lookup_from } = stage;
+        check_filter(filter.as_ref())?;
+        check_params(params.as_ref())?;
         if depth > PREFETCH_DEPTH_MAX {
             return Err(ApiError::BadInput(format!(
                 "prefetches depth {depth} exceeds max depth {PREFETCH_DEPTH_MAX}"

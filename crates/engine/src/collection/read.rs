@@ -6,6 +6,7 @@ use qdrant_edge::{
 };
 
 use super::Collection;
+use super::checks::check_filter;
 use crate::error::ApiError;
 use crate::model::points::{
     CountRequest, FacetRequest, RetrieveRequest, ScrollPage, ScrollRequest,
@@ -37,6 +38,7 @@ impl Collection {
             order_by,
             shard_key: _,
         } = request;
+        check_filter(filter.as_ref())?;
         let limit = checked_limit(limit, "limit")?;
         self.check_with_vector(&with_vector)?;
         let shard = self.shard.get()?;
@@ -57,12 +59,14 @@ impl Collection {
     /// How many points match.
     pub(crate) fn count(&self, request: CountRequest) -> Result<usize, ApiError> {
         let CountRequest { filter, exact, shard_key: _ } = request;
+        check_filter(filter.as_ref())?;
         Ok(self.shard.get()?.count(qdrant_edge::CountRequest { filter, exact })?)
     }
 
     /// How many points there are of each value of a payload field, most first.
     pub(crate) fn facet(&self, request: FacetRequest) -> Result<Vec<FacetValueHit>, ApiError> {
         let FacetRequest { key, limit, filter, exact, shard_key: _ } = request;
+        check_filter(filter.as_ref())?;
         let limit = checked_limit(limit, "limit")?;
         let shard = self.shard.get()?;
         let mut edge = qdrant_edge::FacetRequest::new(key);

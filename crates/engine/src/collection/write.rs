@@ -11,6 +11,7 @@ use qdrant_edge::{
     VectorOperations, VectorPersisted, VectorStructPersisted, WithPayloadInterface,
 };
 
+use super::checks::check_filter;
 use super::log_sync::Ticket;
 use super::schema::Kind;
 use super::{Collection, Counter};
@@ -123,6 +124,7 @@ impl Collection {
                 Ok(Checked::ByPoints(points, PerPoints::ClearPayload))
             }
             UpdateOp::UpdateVectors(UpdateVectors { points, update_filter, shard_key: _ }) => {
+                check_filter(update_filter.as_ref())?;
                 let points = points
                     .into_iter()
                     .map(|point| {
@@ -150,6 +152,7 @@ impl Collection {
 
     fn check_upsert(&self, upsert: Upsert) -> Result<Checked, ApiError> {
         let Upsert { points, update_filter, update_mode } = upsert;
+        check_filter(update_filter.as_ref())?;
         let points = points
             .into_iter()
             .map(|point| {
@@ -285,6 +288,7 @@ fn emptied(
 
 /// The ids a filter finds.
 fn matching(shard: &EdgeShard, filter: Filter) -> Result<Vec<PointId>, ApiError> {
+    check_filter(Some(&filter))?;
     let request = ScrollRequest {
         limit: Some(shard.info()?.points_count.max(1)),
         filter: Some(filter),

@@ -32,9 +32,16 @@ async fn ask(engine: &Engine, client: &Qdrant, rest: &Json, grpc: QueryPoints) -
     let result =
         engine.rest("POST", "/collections/places/points/query", rest.clone()).await.result();
     let hits = client.query(grpc).await.unwrap_or_else(|e| panic!("{rest}: {e}")).result;
-    let points = result["points"].as_array().unwrap();
+    let mut points = result["points"].as_array().unwrap().clone();
     assert_eq!(points.len(), hits.len(), "{rest}");
-    for (hit, point) in hits.iter().zip(points) {
+    // Points that score alike come in any order.
+    points.sort_by_key(|point| (single(&point["score"]).to_string(), point["id"].to_string()));
+    let mut hits = hits;
+    hits.sort_by_key(|hit| {
+        let id = json_id(hit.id.as_ref().unwrap());
+        (single(&json!(hit.score)).to_string(), id.to_string())
+    });
+    for (hit, point) in hits.iter().zip(&points) {
         assert_eq!(json_id(hit.id.as_ref().unwrap()), point["id"], "{rest}");
         assert_eq!(single(&json!(hit.score)), single(&point["score"]), "{rest}");
         if !hit.payload.is_empty() {
@@ -178,11 +185,11 @@ async fn fusions_of_prefetches() {
         let found = ask(
             &engine,
             &client,
-            &json!({"prefetch": prefetches, "query": rest, "limit": 5}),
-            with_prefetches().query(grpc).limit(5).build(),
+            &json!({"prefetch": prefetches, "query": rest, "limit": 20}),
+            with_prefetches().query(grpc).limit(20).build(),
         )
         .await;
-        assert_eq!(found.len(), 5, "{rest}");
+        assert!(found.len() >= 6, "{rest}: {found:?}");
     }
 
     // A prefetch within a prefetch: the outer query orders the four that the inner one found.
