@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use fs_err as fs;
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use self::aliases::Aliases;
@@ -340,17 +340,30 @@ fn in_parallel<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) ->
 /// bounded by the connections in front.
 static ROOM: Semaphore = Semaphore::const_new(256);
 
+/// How many of them may be changes. Changes of one collection wait for each other, and would
+/// otherwise take up all the room that searches need.
+static CHANGES: Semaphore = Semaphore::const_new(128);
+
 /// How long an operation waits for its turn.
 const ROOM_WAIT: Duration = Duration::from_secs(60);
+
+/// Waits for the turn of a change; it keeps its turn until this is dropped.
+pub(crate) async fn turn_to_change() -> Result<SemaphorePermit<'static>, ApiError> {
+    turn(&CHANGES).await
+}
+
+async fn turn(room: &'static Semaphore) -> Result<SemaphorePermit<'static>, ApiError> {
+    tokio::time::timeout(ROOM_WAIT, room.acquire())
+        .await
+        .map_err(|_| ApiError::Unavailable("too many operations at once; try again later".into()))?
+        .map_err(|error| ApiError::internal("the engine takes no more operations", &error))
+}
 
 /// Runs one operation where it may block. The one place that does.
 pub(crate) async fn blocking<T: Send + 'static>(
     operation: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let _room = tokio::time::timeout(ROOM_WAIT, ROOM.acquire())
-        .await
-        .map_err(|_| ApiError::Unavailable("too many operations at once; try again later".into()))?
-        .map_err(|error| ApiError::internal("the engine takes no more operations", &error))?;
+    let _room = turn(&ROOM).await?;
     tokio::task::spawn_blocking(operation)
         .await
         .map_err(|error| ApiError::internal("the operation ended before its answer", &error))?

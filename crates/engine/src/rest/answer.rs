@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use super::Door;
 use crate::error::ApiError;
-use crate::node::{Node, blocking};
+use crate::node::{Node, blocking, turn_to_change};
 
 #[derive(Serialize)]
 struct Ok<T> {
@@ -46,6 +46,18 @@ pub(super) async fn answer<T: Serialize>(
     .await;
     match printed {
         Result::Ok(bytes) => json(StatusCode::OK, Body::from(bytes)),
+        Err(error) => failure(&error, began),
+    }
+}
+
+/// As [`answer`], for a request that changes points or an index.
+pub(super) async fn answer_change<T: Serialize>(
+    door: Door,
+    work: impl FnOnce(&Node) -> Result<T, ApiError> + Send + 'static,
+) -> Response {
+    let began = Instant::now();
+    match turn_to_change().await {
+        Result::Ok(_turn) => answer(door, work).await,
         Err(error) => failure(&error, began),
     }
 }

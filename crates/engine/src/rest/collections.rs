@@ -4,7 +4,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 
 use super::Door;
-use super::answer::{answer, parse};
+use super::answer::{answer, answer_change, parse};
 use super::body::{Body, Wait};
 use super::output::{AliasOut, AliasesOut, Exists, InfoOut, Named, Names};
 use crate::error::ApiError;
@@ -84,7 +84,8 @@ pub(super) async fn create_index(
     Wait(wait): Wait,
     Body(body): Body,
 ) -> Response {
-    answer(door, move |node| node.collection(&name)?.create_field_index(parse(&body)?, wait)).await
+    answer_change(door, move |node| node.collection(&name)?.create_field_index(parse(&body)?, wait))
+        .await
 }
 
 pub(super) async fn delete_index(
@@ -92,7 +93,7 @@ pub(super) async fn delete_index(
     Path((name, field)): Path<(String, String)>,
     Wait(wait): Wait,
 ) -> Response {
-    answer(door, move |node| {
+    answer_change(door, move |node| {
         let field = field
             .parse()
             .map_err(|()| ApiError::BadInput(format!("`{field}` is not a payload field")))?;

@@ -6,7 +6,7 @@ use qdrant_edge::{PointId, WithVector};
 use serde::Deserialize;
 
 use super::Door;
-use super::answer::{answer, parse};
+use super::answer::{answer, answer_change, parse};
 use super::body::{Body, Wait};
 use super::output::{Count, Facets, Page, RecordOut};
 use crate::error::ApiError;
@@ -89,7 +89,7 @@ pub(super) async fn batch(
     Wait(wait): Wait,
     Body(body): Body,
 ) -> Response {
-    answer(door, move |node| {
+    answer_change(door, move |node| {
         let collection = node.collection(&name)?;
         let Operations { operations } = parse(&body)?;
         collection.update_batch(operations, wait)
@@ -106,7 +106,7 @@ macro_rules! change {
             Wait(wait): Wait,
             Body(body): Body,
         ) -> Response {
-            answer(door, move |node| {
+            answer_change(door, move |node| {
                 let collection = node.collection(&name)?;
                 collection.update(UpdateOp::$variant(parse(&body)?), wait)
             })
