@@ -18,8 +18,11 @@ BAD, MISSING, EXISTS = (
 pytestmark = pytest.mark.remote
 
 
-@pytest.fixture
-def made(client, name):
+@pytest.fixture(scope="module")
+def made(engine):
+    """One collection for all: what is refused changes nothing."""
+    client = conftest.Door("127.0.0.1", engine.http_port, engine.grpc_port, grpc=True).client()
+    name = conftest.fresh_name()
     client.create_collection(
         name,
         vectors_config={
@@ -33,7 +36,10 @@ def made(client, name):
         sparse_vectors_config={"s": m.SparseVectorParams()},
     )
     client.upsert(name, [m.PointStruct(id=1, vector={"d": [1, 2, 3, 4]}, payload={"city": "Oslo", "n": 1})])
-    return name
+    yield name
+    assert client.count(name).count == 1
+    client.delete_collection(name)
+    client.close()
 
 
 def refused(call, expected, *words):
@@ -131,7 +137,7 @@ def test_an_odd_collection_name_stays_inside_the_data_directory(engine, name):
 
 
 @pytest.mark.parametrize("bad", ["chunk::doc123::0", "-1", "1.5", "not-a-uuid"], ids=str)
-def test_an_id_that_is_neither_a_number_nor_a_uuid(engine, client, made, bad):
+def test_an_id_that_is_neither_a_number_nor_a_uuid(engine, made, bad):
     words = "is not a valid point ID, valid values are either an unsigned integer or a UUID"
     answer = rest(engine, "PUT", f"/collections/{made}/points?wait=true", {"points": [{"id": bad, "vector": {}}]})
     assert answer.status_code == 400
@@ -271,7 +277,8 @@ def test_a_field_that_cannot_be(engine, made, path, body):
     ],
     ids=str,
 )
-def test_vector_settings_that_cannot_be(engine, name, vectors):
+def test_vector_settings_that_cannot_be(engine, vectors):
+    name = conftest.fresh_name()
     assert rest(engine, "PUT", f"/collections/{name}", {"vectors": vectors}).status_code in (400, 422)
     assert rest(engine, "GET", f"/collections/{name}/exists").json()["result"]["exists"] is False
 
@@ -303,6 +310,7 @@ def test_a_body_just_under_32_mib_is_taken_and_kept(engine, made):
     )
     assert answer.status_code == 200, answer.text
     assert rest(engine, "GET", f"/collections/{made}/points/2").json()["result"]["payload"]["t"] == text
+    assert rest(engine, "POST", f"/collections/{made}/points/delete?wait=true", {"points": [2]}).status_code == 200
 
 
 NOT_HERE = [
