@@ -3,8 +3,9 @@
 use qdrant_client::Qdrant;
 use qdrant_client::config::CompressionEncoding;
 use qdrant_client::qdrant::{
-    CountPointsBuilder, CreateCollectionBuilder, Distance, PointStruct, Query, QueryPointsBuilder,
-    ScrollPointsBuilder, UpsertPointsBuilder, VectorParamsBuilder,
+    CountPointsBuilder, CreateCollectionBuilder, Distance, OptimizersConfigDiffBuilder,
+    PointStruct, Query, QueryPointsBuilder, ScrollPointsBuilder, UpsertPointsBuilder,
+    VectorParamsBuilder,
 };
 use serde_json::json;
 use tempfile::TempDir;
@@ -19,8 +20,10 @@ use crate::sample::payload;
 const DIM: u64 = 1024;
 
 async fn wide(client: &Qdrant) {
+    // An optimizer at work in this process would hold the files while they are opened again.
     let create = CreateCollectionBuilder::new("wide")
-        .vectors_config(VectorParamsBuilder::new(DIM, Distance::Dot));
+        .vectors_config(VectorParamsBuilder::new(DIM, Distance::Dot))
+        .optimizers_config(OptimizersConfigDiffBuilder::default().indexing_threshold(0));
     client.create_collection(create).await.unwrap();
 }
 
