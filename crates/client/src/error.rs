@@ -73,6 +73,14 @@ pub enum Error {
         /// What the node said.
         message: String,
     },
+    /// The node failed, and went on failing.
+    #[error("the node failed to {action}: {message}")]
+    Failed {
+        /// What was attempted.
+        action: String,
+        /// What the node said.
+        message: String,
+    },
     /// The node kept saying "later" for as long as the caller was willing to wait.
     #[error("gave up trying to {action} after {waited:.0?}: {message}")]
     GaveUp {
@@ -138,6 +146,7 @@ impl Error {
             Self::Mismatch { .. } => "mismatch",
             Self::Refused { .. } => "refused",
             Self::Invalid { .. } => "invalid",
+            Self::Failed { .. } => "failed",
             Self::GaveUp { .. } => "gave_up",
             Self::Full { .. } => "full",
             Self::Unsupported { .. } => "unsupported",
@@ -170,6 +179,7 @@ impl Error {
             Self::Full { .. } => {
                 "free some space there, then run it again: what was written is kept"
             }
+            Self::Failed { .. } => "the engine's log on the node says more",
             Self::GaveUp { .. } => "run it again later: what was written is kept",
             Self::Unsupported { .. } => "the node needs Qdrant 1.15.3 or newer, or `qmoor engine`",
             Self::Source(source) => return source.hint(),
@@ -180,17 +190,30 @@ impl Error {
     }
 }
 
-/// Whether a failed call is worth another attempt. Every call this library makes can be repeated
-/// without harm, so an ambiguous failure is one of these too.
-pub(crate) fn is_passing(status: &Status) -> bool {
+/// What a failed call means for the next attempt. Every call this library makes can be repeated
+/// without harm, so an ambiguous failure is worth one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Prospect {
+    /// It will pass: busy, held, restarting, on the way.
+    Passing,
+    /// The node itself says that it failed; it may again, so a few attempts are enough.
+    Failing,
+    /// The answer will be the same.
+    Final,
+}
+
+pub(crate) fn prospect(status: &Status) -> Prospect {
+    // What the transport made of a broken connection has a cause; what the node sent has none.
+    let is_sent = std::error::Error::source(status).is_none();
     match status.code() {
-        Code::Unavailable
-        | Code::Aborted
-        | Code::Cancelled
-        | Code::DeadlineExceeded
-        | Code::ResourceExhausted
-        | Code::Unknown
-        | Code::Internal => !is_too_large(status) && !is_full(status),
+        Code::Unavailable | Code::Aborted | Code::Cancelled | Code::DeadlineExceeded => {
+            Prospect::Passing
+        }
+        Code::ResourceExhausted if is_too_large(status) || is_full(status) => Prospect::Final,
+        Code::ResourceExhausted => Prospect::Passing,
+        Code::Unknown | Code::Internal if is_full(status) => Prospect::Final,
+        Code::Unknown | Code::Internal if is_sent => Prospect::Failing,
+        Code::Unknown | Code::Internal => Prospect::Passing,
         Code::Ok
         | Code::InvalidArgument
         | Code::NotFound
@@ -200,19 +223,25 @@ pub(crate) fn is_passing(status: &Status) -> bool {
         | Code::OutOfRange
         | Code::Unimplemented
         | Code::DataLoss
-        | Code::Unauthenticated => false,
+        | Code::Unauthenticated => Prospect::Final,
     }
 }
 
-/// A message over a size limit has the code of a rate limit and will never pass.
-fn is_too_large(status: &Status) -> bool {
+/// A message over a size limit has the code of a rate limit.
+pub(crate) fn is_too_large(status: &Status) -> bool {
     status.code() == Code::ResourceExhausted
         && status.message().contains("message length too large")
 }
 
-/// A full disk has the code of a bug, and does not pass while a person looks on.
+/// A full disk has no code of its own.
 fn is_full(status: &Status) -> bool {
-    status.message().contains("No space left on device")
+    if !matches!(status.code(), Code::ResourceExhausted | Code::Internal | Code::Unknown) {
+        return false;
+    }
+    let message = status.message().to_ascii_lowercase();
+    ["no space left", "disk space", "out of disk", "disk is full", "disk full", "storage quota"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// Names a status that will not pass. `action` completes "the key may not …".
@@ -230,17 +259,15 @@ pub(crate) fn from_status(status: &Status, url: &str, collection: &str, action: 
         Code::NotFound => Error::NotFound { collection: collection.to_owned() },
         Code::Unimplemented => Error::Unsupported { action, message },
         Code::Unavailable => Error::Unreachable { url: url.to_owned(), reason: message },
+        Code::Internal | Code::Unknown | Code::DataLoss => Error::Failed { action, message },
         Code::Ok
         | Code::Aborted
         | Code::Cancelled
         | Code::DeadlineExceeded
         | Code::ResourceExhausted
-        | Code::Unknown
-        | Code::Internal
         | Code::InvalidArgument
         | Code::AlreadyExists
         | Code::FailedPrecondition
-        | Code::OutOfRange
-        | Code::DataLoss => Error::Invalid { action, message },
+        | Code::OutOfRange => Error::Invalid { action, message },
     }
 }

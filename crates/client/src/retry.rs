@@ -12,11 +12,13 @@ use rand::RngExt;
 use tokio::time::Instant;
 use tonic::{Code, Status};
 
-use crate::error::{Error, from_status, is_passing};
+use crate::error::{Error, Prospect, from_status, prospect};
 use crate::target::{CALL_TIMEOUT, Connection};
 
 const FIRST_DELAY: Duration = Duration::from_millis(100);
 const DELAY_MAX: Duration = Duration::from_secs(15);
+/// How often a call is repeated that the node itself calls failed.
+const FAILURES_MAX: u32 = 4;
 /// The longest `retry-after` that is obeyed as given.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 
@@ -110,6 +112,7 @@ impl Patience {
         let begun = Instant::now();
         let mut ceiling = FIRST_DELAY;
         let mut trouble = None;
+        let mut failures = 0;
         loop {
             self.obey().await;
             // The channel has a deadline of its own; this one holds while it is being dialled.
@@ -118,8 +121,10 @@ impl Patience {
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("no answer in time"),
             };
-            if !is_passing(&status) {
-                return Err(Failure::Final(status));
+            match prospect(&status) {
+                Prospect::Passing => {}
+                Prospect::Failing if failures < FAILURES_MAX => failures += 1,
+                Prospect::Failing | Prospect::Final => return Err(Failure::Final(status)),
             }
             let asked = retry_after(&status);
             let delay = asked.unwrap_or_else(|| jitter(ceiling));
@@ -215,7 +220,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_passes_is_repeated() {
         let patience = Patience::new(Duration::from_secs(600));
-        for code in [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded, Code::Unknown] {
+        for code in [Code::Unavailable, Code::Aborted, Code::DeadlineExceeded, Code::Internal] {
             after(3, Status::new(code, "x"), &patience).await.unwrap();
         }
         assert_eq!(patience.retries(), 12);
@@ -230,6 +235,17 @@ mod tests {
             assert_eq!(failure.code(), Some(code));
         }
         assert_eq!(patience.retries(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_node_that_goes_on_failing_is_believed() {
+        let patience = Patience::new(Duration::from_secs(600));
+        let status = Status::internal("a bug");
+        let failure = after(usize::MAX, status, &patience).await.unwrap_err();
+        assert_eq!((failure.code(), patience.retries()), (Some(Code::Internal), 4));
+        let full = Status::internal("write: No space left on device (os error 28)");
+        after(1, full, &patience).await.unwrap_err();
+        assert_eq!(patience.retries(), 4);
     }
 
     #[tokio::test(start_paused = true)]

@@ -94,7 +94,16 @@ impl Searcher {
     ) -> Result<Vec<Hit>, Error> {
         let document =
             Document { text: text.to_owned(), model: TEXT_MODEL.to_owned(), ..Document::default() };
-        self.nearest(vector_input::Variant::Document(document), Some(TEXT_VECTOR), k, filter).await
+        let input = vector_input::Variant::Document(document);
+        match self.nearest(input, Some(TEXT_VECTOR), k, filter).await {
+            Err(Error::Invalid { message, .. }) if message.contains("Not existing vector name") => {
+                Err(Error::Mismatch {
+                    collection: self.connection.collection.clone(),
+                    difference: "it holds no text, only vectors".to_owned(),
+                })
+            }
+            answer => answer,
+        }
     }
 
     /// As [`search_vector`].

@@ -8,7 +8,7 @@ use qdrant_client::qdrant::points_client::PointsClient;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Uri};
 use tonic::{Request, Status};
 
 use crate::error::Error;
@@ -136,6 +136,13 @@ fn endpoint(url: &str) -> Result<Endpoint, Error> {
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(wrong("it begins with neither http:// nor https://".to_owned()));
     }
+    let uri: Uri = url.parse().map_err(|error| wrong(innermost(&error)))?;
+    // A port that is no number would pass for no port at all, and 80 would be dialled.
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let has_port = authority.rsplit(']').next().is_some_and(|end| end.contains(':'));
+    if has_port && uri.port_u16().is_none() {
+        return Err(wrong("its port is not a number from 1 to 65535".to_owned()));
+    }
     let endpoint = Endpoint::from_shared(url.to_owned())
         .map_err(|error| wrong(innermost(&error)))?
         .connect_timeout(CONNECT_TIMEOUT)
@@ -179,14 +186,23 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_without_a_scheme_is_refused_before_dialling() {
-        let target = Target {
-            grpc_url: "127.0.0.1:6334".to_owned(),
-            collection: "docs".to_owned(),
-            key: None,
-        };
-        let error = Connection::open(&target).await.err();
-        assert!(matches!(error, Some(Error::Address { .. })), "{error:?}");
+    async fn an_address_that_is_none_is_refused_before_dialling() {
+        for url in [
+            "127.0.0.1:6334",
+            "",
+            "http://",
+            "http://127.0.0.1:22x",
+            "http://[::1]:70000",
+            "http://a b",
+        ] {
+            let target =
+                Target { grpc_url: url.to_owned(), collection: "docs".to_owned(), key: None };
+            let error = Connection::open(&target).await.err();
+            assert!(matches!(error, Some(Error::Address { .. })), "{url}: {error:?}");
+        }
+        for url in ["http://127.0.0.1:6334", "http://[::1]:6334", "http://localhost", "https://h"] {
+            assert!(endpoint(url).is_ok(), "{url}");
+        }
     }
 
     #[tokio::test]

@@ -108,8 +108,8 @@ impl Reading {
                     }
                     self.reject(rejected)
                 }
-                Item::Skipped => {
-                    self.batch.skipped += 1;
+                Item::Skipped(files) => {
+                    self.batch.skipped += files;
                     true
                 }
             };

@@ -9,7 +9,7 @@ use qdrant_client::qdrant::value::Kind;
 use qdrant_client::qdrant::with_payload_selector::SelectorOptions;
 use qdrant_client::qdrant::{
     Condition, FieldCondition, Filter, GetPoints, HasIdCondition, Match, PayloadIncludeSelector,
-    PointStruct, RepeatedStrings, ScrollPoints, UpdateStatus, UpsertPoints, WithPayloadSelector,
+    RepeatedStrings, ScrollPoints, UpdateStatus, UpsertPoints, WithPayloadSelector,
 };
 use tonic::{Code, Status};
 use uuid::Uuid;
@@ -19,7 +19,7 @@ use super::dead::DeadLetters;
 use super::point::{Point, uuid, wire_id};
 use super::read::Batch;
 use crate::ensure::{DOC_KEY, HASH_KEY};
-use crate::error::Error;
+use crate::error::{Error, is_too_large};
 use crate::retry::{Failure, Patience, jitter};
 use crate::target::{Connection, SERVER_TIMEOUT, request};
 
@@ -128,13 +128,13 @@ impl Run {
         let action = "write points";
         let begun = tokio::time::Instant::now();
         let mut pause = Duration::from_millis(200);
-        let mut wires: Vec<PointStruct> = points.iter().map(|point| point.wire.clone()).collect();
+        let mut to_send: Vec<&Point> = points.iter().collect();
         loop {
             let answer = self
                 .patience
                 .call(action, || {
                     let mut client = self.connection.points();
-                    let message = self.upsertion(wires.clone());
+                    let message = self.upsertion(&to_send);
                     async move { client.upsert(request(message)).await }
                 })
                 .await;
@@ -147,12 +147,11 @@ impl Run {
                 Some(UpdateStatus::Completed) => return Ok(Ok(())),
                 // Outdated by its own words: to be sent again.
                 Some(UpdateStatus::ClockRejected | UpdateStatus::UnknownUpdateStatus) | None => {}
-                // In the log and not yet applied: sending it again would only lengthen the queue.
+                // In the log and not yet applied: what shows up need not be sent again.
                 Some(UpdateStatus::WaitTimeout | UpdateStatus::Acknowledged) => {
                     let hashes = self.hashes(points).await?;
-                    let missing = points.iter().filter(|p| hashes.get(&p.id) != Some(&p.hash));
-                    wires = missing.map(|point| point.wire.clone()).collect();
-                    if wires.is_empty() {
+                    to_send.retain(|point| hashes.get(&point.id) != Some(&point.hash));
+                    if to_send.is_empty() {
                         return Ok(Ok(()));
                     }
                 }
@@ -169,11 +168,11 @@ impl Run {
         }
     }
 
-    fn upsertion(&self, points: Vec<PointStruct>) -> UpsertPoints {
+    fn upsertion(&self, points: &[&Point]) -> UpsertPoints {
         UpsertPoints {
             collection_name: self.connection.collection.clone(),
             wait: Some(true),
-            points,
+            points: points.iter().map(|point| point.wire.clone()).collect(),
             timeout: Some(SERVER_TIMEOUT.as_secs()),
             ..UpsertPoints::default()
         }
@@ -274,7 +273,7 @@ impl Run {
 
 /// Whether a refusal may be the fault of one row rather than of the request.
 fn is_about_a_row(status: &Status) -> bool {
-    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange | Code::ResourceExhausted)
+    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) || is_too_large(status)
 }
 
 fn is_document(docs: Vec<String>) -> Condition {

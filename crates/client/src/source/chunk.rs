@@ -10,8 +10,13 @@ use super::{SourceError, SourceOptions};
 pub(crate) const TEXT_EXTENSIONS: [&str; 9] =
     ["md", "markdown", "txt", "text", "rst", "adoc", "asciidoc", "org", "log"];
 
+/// The splitter takes time that grows with the square of a line's length, so longer lines are cut
+/// before it sees them; a text with a line break now and then is not touched.
+const LINE_BYTES_MAX: usize = 32 << 10;
+
 /// Cuts texts into chunks.
 pub(crate) struct Chunker {
+    line_bytes_max: usize,
     text: TextSplitter<Characters>,
     markdown: MarkdownSplitter<Characters>,
 }
@@ -37,17 +42,49 @@ impl Chunker {
                 },
             )
         };
-        Ok(Self { text: TextSplitter::new(config()?), markdown: MarkdownSplitter::new(config()?) })
+        Ok(Self {
+            line_bytes_max: options.chunk_chars.saturating_mul(32).max(LINE_BYTES_MAX),
+            text: TextSplitter::new(config()?),
+            markdown: MarkdownSplitter::new(config()?),
+        })
     }
 
     /// The chunks of a text, in order; none if there is only white space. `name` tells its form.
     pub(crate) fn split(&self, name: &str, text: &str) -> Vec<String> {
-        if is_markdown(name) {
-            self.markdown.chunks(text).map(str::to_owned).collect()
-        } else {
-            self.text.chunks(text).map(str::to_owned).collect()
+        let is_markdown = is_markdown(name);
+        let mut chunks = Vec::new();
+        for piece in pieces(text, self.line_bytes_max) {
+            if is_markdown {
+                chunks.extend(self.markdown.chunks(piece).map(str::to_owned));
+            } else {
+                chunks.extend(self.text.chunks(piece).map(str::to_owned));
+            }
         }
+        chunks
     }
+}
+
+/// The text, cut only inside lines longer than `most`, at a space if there is one.
+fn pieces(text: &str, most: usize) -> Vec<&str> {
+    let mut pieces = Vec::new();
+    // What is not handed out yet, and how much of it is in lines before the current one.
+    let (mut rest, mut before) = (text, 0);
+    for line in text.split_inclusive('\n') {
+        let mut left = line.len();
+        while left > most {
+            let end = rest.floor_char_boundary(before + most);
+            let window = rest.get(before..end).unwrap_or_default();
+            let space = window.rfind(' ').map(|at| at + 1).filter(|at| *at > most / 2);
+            let taken = space.unwrap_or(window.len());
+            let Some((piece, after)) = rest.split_at_checked(before + taken) else { break };
+            pieces.push(piece);
+            (rest, before) = (after, 0);
+            left -= taken;
+        }
+        before += left;
+    }
+    pieces.push(rest);
+    pieces
 }
 
 /// Whether a file is taken for text by its name.
@@ -83,6 +120,31 @@ mod tests {
             let words: Vec<_> = chunks.iter().flat_map(|chunk| chunk.split_whitespace()).collect();
             assert_eq!(words, text.split_whitespace().collect::<Vec<_>>());
         }
+    }
+
+    #[test]
+    fn only_overlong_lines_are_cut_and_nothing_is_lost() {
+        let short = "a line\n\nanother line\n".repeat(50);
+        assert_eq!(pieces(&short, 20), [short.as_str()]);
+        for long in
+            ["ö".repeat(500), "some words ".repeat(99), format!("{short}{}\nx", "y".repeat(99))]
+        {
+            let all = pieces(&long, 20);
+            assert_eq!(all.concat(), long);
+            let longest = all.iter().flat_map(|piece| piece.lines()).map(str::len).max();
+            assert!(longest <= Some(20), "{all:?}");
+        }
+        assert!(pieces(&"some words ".repeat(99), 20).iter().all(|piece| piece.ends_with(' ')));
+    }
+
+    #[test]
+    fn a_line_of_megabytes_takes_no_minutes() {
+        let begun = std::time::Instant::now();
+        for (name, text) in [("a.txt", "x".repeat(4 << 20)), ("a.md", "word ".repeat(1 << 20))] {
+            let chunks = chunker(1000, 0).unwrap().split(name, &text);
+            assert!(chunks.len() > 4000 && chunks.iter().all(|chunk| chunk.len() <= 1000));
+        }
+        assert!(begun.elapsed() < std::time::Duration::from_secs(60), "{:?}", begun.elapsed());
     }
 
     #[test]

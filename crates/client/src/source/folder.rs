@@ -94,7 +94,7 @@ impl Folder {
     fn file(&mut self, entry: &DirEntry) -> VecDeque<Item> {
         self.seen += 1;
         if !is_file(&self.root, entry) || !is_text(entry.path()) {
-            return VecDeque::from([Item::Skipped]);
+            return VecDeque::from([Item::Skipped(1)]);
         }
         let place = Place { file: Arc::from(entry.path().to_string_lossy().as_ref()), row: None };
         let Some(doc) = self.name(entry.path()) else {
@@ -110,7 +110,7 @@ impl Folder {
         };
         match content {
             Content::Text(text) => items(&self.chunker, &doc, &text, &place),
-            Content::Binary => VecDeque::from([Item::Skipped]),
+            Content::Binary => VecDeque::from([Item::Skipped(1)]),
             Content::Fault(why) => VecDeque::from([Item::Rejected { place, why }]),
         }
     }

@@ -89,8 +89,8 @@ impl Jsonl {
         let text = std::str::from_utf8(line).map_err(|error| {
             RowFault::NotUtf8(u64::try_from(error.valid_up_to()).unwrap_or(u64::MAX))
         })?;
-        let object: Map<String, Value> =
-            serde_json::from_str(text).map_err(|error| RowFault::NotJson(told(&error)))?;
+        let object: Map<String, Value> = serde_json::from_str(text.trim_end())
+            .map_err(|error| RowFault::NotJson(told(&error)))?;
         self.table.items(self.row(object)?, place)
     }
 

@@ -156,7 +156,7 @@ impl Source {
             Reader::Folder(folder) => Some(folder.files),
             Reader::Documents(documents) => Some(documents.total),
             Reader::Jsonl(_) => None,
-            Reader::Parquet(parquet) => Some(parquet.rows),
+            Reader::Parquet(parquet) => parquet.documents,
             Reader::Npy(npy) => Some(npy.rows),
             Reader::Fvecs(fvecs) => Some(fvecs.rows),
         }
@@ -200,7 +200,11 @@ impl Source {
                 Err(row @ SourceError::Row { .. }) => Err(row),
                 Err(other) => return Err(other),
             };
-            self.ahead.push_back(read);
+            match (self.ahead.back_mut(), read) {
+                // A folder of a million pictures is one number.
+                (Some(Ok(Item::Skipped(before))), Ok(Item::Skipped(files))) => *before += files,
+                (_, read) => self.ahead.push_back(read),
+            }
             if self.ahead.iter().filter(|read| read.is_err()).count() >= BAD_ROWS_MAX {
                 break;
             }
@@ -208,7 +212,7 @@ impl Source {
         let bad = self.ahead.drain(..).find_map(|read| match read {
             Err(error) => Some(error),
             Ok(Item::Rejected { place, why }) => Some(SourceError::File { place, why }),
-            Ok(Item::Record(_) | Item::EmptyDocument { .. } | Item::Skipped) => None,
+            Ok(Item::Record(_) | Item::EmptyDocument { .. } | Item::Skipped(_)) => None,
         });
         Err(bad.unwrap_or_else(|| SourceError::Empty {
             path: self.path.clone(),

@@ -25,8 +25,10 @@ const BATCH_ROWS: usize = 256;
 
 /// A Parquet file.
 pub(super) struct Parquet {
-    pub(super) rows: u64,
+    /// Documents in it, if each row is one.
+    pub(super) documents: Option<u64>,
     pub(super) bytes: u64,
+    rows: u64,
     path: PathBuf,
     file: Arc<str>,
     reader: ParquetRecordBatchReader,
@@ -55,6 +57,7 @@ impl Parquet {
             .map_err(|error| damaged(error.to_string()))?;
         let columns = options.columns.clone();
         check_columns(path, &columns, builder.schema())?;
+        let has_doc = builder.schema().column_with_name(&columns.doc).is_some();
         let rows = u64::try_from(builder.metadata().file_metadata().num_rows()).unwrap_or(0);
         if rows == 0 {
             let what = "it has no rows".to_owned();
@@ -66,8 +69,9 @@ impl Parquet {
             .map_err(|error| damaged(error.to_string()))?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         Ok(Self {
-            rows,
+            documents: (!has_doc).then_some(rows),
             bytes,
+            rows,
             path: path.to_owned(),
             file: Arc::from(path.to_string_lossy().as_ref()),
             reader,

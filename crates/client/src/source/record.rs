@@ -55,6 +55,6 @@ pub(crate) enum Item {
         /// What is wrong with it.
         why: String,
     },
-    /// A file that is not meant for us.
-    Skipped,
+    /// So many files that are not meant for us.
+    Skipped(u64),
 }

@@ -38,7 +38,7 @@ fn items(path: &Path) -> Result<Vec<Item>, SourceError> {
 fn records(path: &Path) -> Vec<Record> {
     let record = |item| match item {
         Item::Record(record) => Some(record),
-        Item::EmptyDocument { .. } | Item::Rejected { .. } | Item::Skipped => None,
+        Item::EmptyDocument { .. } | Item::Rejected { .. } | Item::Skipped(_) => None,
     };
     items(path).unwrap().into_iter().filter_map(record).collect()
 }
@@ -78,7 +78,7 @@ fn a_folder_is_read_in_order_and_each_file_is_a_document() {
                 let name = Path::new(&*place.file).file_name().unwrap().to_str().unwrap();
                 format!("{name}: {why}")
             }
-            Item::Skipped => "skipped".to_owned(),
+            Item::Skipped(_) => "skipped".to_owned(),
         })
         .collect();
     let expected = [

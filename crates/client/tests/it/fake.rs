@@ -12,6 +12,7 @@ use ::qdrant_client::qdrant::value::Kind;
 use ::qdrant_client::qdrant::*;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, Response};
+use axum::serve::ListenerExt;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use parking_lot::Mutex;
@@ -63,6 +64,8 @@ impl Fake {
             let state = Arc::clone(&shared);
             async move { answer(&state, request).await }
         });
+        // An answer comes in several pieces, which must not wait for each other.
+        let listener = listener.tap_io(|socket| socket.set_nodelay(true).unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, state }
     }

@@ -173,6 +173,16 @@ async fn patience_with_a_node_that_is_down_ends() {
 }
 
 #[tokio::test]
+async fn a_full_disk_is_said_at_once() {
+    let (fake, corpus) = (Fake::start().await, corpus());
+    fake.fault("Upsert", Fault::Refuse(Status::internal("No space left on device")));
+    let error = corpus.index(&target(&fake), &options()).await.unwrap_err();
+    assert!(matches!(error, Error::Full { .. }), "{error}");
+    corpus.index(&target(&fake), &options()).await.unwrap();
+    assert_eq!(fake.texts(), corpus.expected());
+}
+
+#[tokio::test]
 async fn a_key_that_is_refused_ends_the_run_at_once() {
     for (status, code) in [
         (Status::unauthenticated("Invalid API key"), "unauthorized"),

@@ -104,10 +104,11 @@ async fn what_was_indexed_is_found_by_its_words() {
         document("harbour.md", "# Harbour\n\nA ship is moored with ropes at the quay."),
         document("bread.md", "# Bread\n\nFlour, water, salt and time make a loaf."),
         document("stars.md", "# Stars\n\nOld sailors found their way by the stars."),
+        document("marks.md", "… — !?"),
     ];
     let source = Source::documents(documents, &SourceOptions::default()).unwrap();
     let summary = index(&target, source, &IndexOptions::default(), &|_| {}).await.unwrap();
-    assert_eq!((summary.documents, summary.written), (3, 3));
+    assert_eq!((summary.documents, summary.written), (4, 4));
 
     let hits = search(&target, "how is a ship moored", 2, None).await.unwrap();
     assert_eq!((hits[0].doc.as_str(), hits[0].chunk), ("harbour.md", 0));
@@ -165,6 +166,8 @@ async fn a_collection_that_does_not_fit_is_left_alone() {
     let options = IndexOptions::default();
     let source = rows("a.jsonl", r#"{"id": 1, "vector": [1, 2]}"#);
     index(&target, source, &options, &|_| {}).await.unwrap();
+    let error = search(&target, "words", 1, None).await.unwrap_err();
+    assert!(matches!(error, Error::Mismatch { .. }), "{error}");
     for row in [
         r#"{"id": 2, "vector": [1, 2, 3]}"#,
         r#"{"id": 2, "text": "words"}"#,
