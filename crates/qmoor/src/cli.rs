@@ -132,7 +132,7 @@ pub(crate) struct Index {
     /// Also remove documents that the source no longer has
     #[arg(long)]
     pub(crate) mirror: bool,
-    /// Defer index building for the load, and put the settings back afterwards
+    /// Defer index building for the load, and put the settings back afterwards; needs the admin key
     #[arg(long)]
     pub(crate) bulk: bool,
     /// Write rejected rows to this file as JSON lines and go on, instead of failing
@@ -195,6 +195,9 @@ pub(crate) struct Backup {
     /// A label for the manifest, such as corpus=2026-11
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = key_value)]
     pub(crate) labels: Vec<(String, String)>,
+    /// Longest pause to accept, such as 90s, instead of the configured one
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) max_pause: Option<std::time::Duration>,
 }
 
 /// `qmoor restore`
@@ -313,6 +316,12 @@ fn key_value(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
         Some(_) | None => Err("a label is KEY=VALUE, such as corpus=2026-11".to_owned()),
     }
+}
+
+fn duration(text: &str) -> Result<std::time::Duration, String> {
+    let signed: jiff::SignedDuration =
+        text.parse().map_err(|_| "a duration is written as 90s, 250ms or 5m".to_owned())?;
+    std::time::Duration::try_from(signed).map_err(|_| "a duration is not negative".to_owned())
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub(crate) async fn run(global: &Global, args: cli::Backup, out: Output) -> Resu
     let request = BackupRequest {
         batch_id: args.batch_id,
         labels: args.labels.into_iter().collect(),
-        max_pause: None,
+        max_pause: args.max_pause,
         why: "qmoor backup".to_owned(),
     };
     let report = reach.backup(&request).await?;
