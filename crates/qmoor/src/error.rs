@@ -92,6 +92,7 @@ pub(crate) fn hint_taken_out(text: &str) -> (String, Option<String>) {
 pub(crate) fn next_step(text: &str) -> Option<&'static str> {
     let known = [
         ("No space left on device", "free some space on that disk, then run it again"),
+        (" are free", "free some space on that disk, then run it again"),
         ("Read-only file system", "mount it for writing, or name another place"),
         ("Permission denied", "see who owns it, or name another place"),
         ("No such file or directory", "see whether the folder is there"),

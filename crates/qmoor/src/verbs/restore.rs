@@ -5,7 +5,7 @@ use std::io::{self, BufRead, IsTerminal};
 use qmoor_agent::restore::{RestorePlan, RestoreReport};
 
 use crate::cli::{self, Global};
-use crate::error::CliError;
+use crate::error::{CliError, hint_taken_out};
 use crate::node;
 use crate::output::{Output, bytes};
 use crate::reach::Reach;
@@ -20,7 +20,9 @@ pub(crate) async fn run(global: &Global, args: cli::Restore, out: Output) -> Res
     }
     out.say(plan_text(&plan));
     if let Some(refusal) = plan.refusals.first() {
-        return Err(CliError::failed(format!("backup `{id}` cannot be restored: {refusal}")));
+        let (refusal, hint) = hint_taken_out(refusal);
+        let message = format!("backup `{id}` cannot be restored: {refusal}");
+        return Err(CliError::failed(message).maybe_hint(hint));
     }
     if !args.yes && !confirmed(out)? {
         return Err(CliError::failed("nothing was restored: the plan was not confirmed")

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::command::{clean, qmoor, run};
+use crate::command::{clean, run};
 use crate::files::{noise, texts};
 use crate::node::Node;
 use crate::small_disk::Spaces;
@@ -118,7 +118,7 @@ fn a_store_that_fills_up_during_a_backup_never_holds_half_a_one_that_counts() {
     node.file("noise.npy", &noise(8000, 256));
     node.index("noise.npy", "noise").done();
     goes_on(&node, 100);
-    let mut backup = qmoor(node.path(), &["--json", "backup"]);
+    let mut backup = node.command(&["--json", "backup"]);
     let running = std::thread::spawn(move || run(&mut backup));
     // Something else takes all the room once the backup has looked, and found enough.
     let journal = node.path().join("n/state/journal.jsonl");
@@ -141,6 +141,27 @@ fn a_store_that_fills_up_during_a_backup_never_holds_half_a_one_that_counts() {
     node.run(&["--json", "backup"]).done();
     let drilled = node.run(&["--json", "drill"]).json();
     assert_eq!((&drilled["ok"], &drilled["points"]), (&true.into(), &8200.into()));
+}
+
+#[test]
+fn a_node_all_of_which_is_on_a_full_disk_says_so_to_every_verb_and_recovers() {
+    let Some(spaces) = Spaces::or_skip() else { return };
+    let (node, disk) = Node::on_small_disk(spaces, "", 320);
+    goes_on(&node, 100);
+    node.run(&["--json", "backup"]).done();
+    let (before, pid) = (node.content("docs"), engine(&node));
+    disk.fill(0);
+    for verb in
+        [&["backup"][..], &["drill"], &["restore", "--yes"], &["index", "more.jsonl", "-c", "new"]]
+    {
+        let ended = node.run(verb).refused(1, &[]);
+        assert!(!ended.hint().is_empty(), "{verb:?}");
+    }
+    assert_eq!((node.content("docs"), engine(&node)), (before, pid));
+    disk.empty();
+    goes_on(&node, 200);
+    node.run(&["--json", "backup"]).done();
+    assert_eq!(node.run(&["--json", "drill"]).json()["ok"], true);
 }
 
 #[test]

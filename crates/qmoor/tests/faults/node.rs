@@ -28,6 +28,8 @@ pub(crate) struct Node {
     pub(crate) dir: TempDir,
     pub(crate) address: String,
     keys: Value,
+    /// The configuration as the node itself sees it, mounts and all.
+    config: PathBuf,
 }
 
 /// A temporary directory with the configuration of a node on free ports, and more lines of it.
@@ -62,7 +64,7 @@ impl Node {
     pub(crate) fn with_mount(spaces: Spaces, mount: &str, folder: &str) -> Self {
         let dir = configured("");
         let place = dir.path().join("n").join(folder);
-        std::fs::create_dir(&place).unwrap();
+        std::fs::create_dir_all(&place).unwrap();
         let command = spaces.command(dir.path(), mount, &[&place], &["serve", "--json"]);
         Self::up(command, dir)
     }
@@ -76,7 +78,9 @@ impl Node {
             panic!("it did not start: {line}{}", std::fs::read_to_string(&log).unwrap())
         });
         let address = ready["http"].as_str().unwrap().to_owned();
-        Self { child, dir, address, keys: ready["keys"].clone() }
+        let inner = dir.path().strip_prefix("/").unwrap().join("qmoor.toml");
+        let config = Path::new(&format!("/proc/{}/root", child.id())).join(inner);
+        Self { child, dir, address, keys: ready["keys"].clone(), config }
     }
 
     /// Ends the node and leaves its directory.
@@ -100,7 +104,14 @@ impl Node {
 
     /// A verb on this node, run to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
-        run(&mut qmoor(self.path(), arguments))
+        run(&mut self.command(arguments))
+    }
+
+    /// The same, not run yet.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = qmoor(self.path(), arguments);
+        command.env("QMOOR_CONFIG", &self.config);
+        command
     }
 
     /// Writes a file and says its path.
