@@ -1,5 +1,7 @@
 //! Paused time: what takes minutes at a node takes none here.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
 use super::*;
 
 const BUDGET: Duration = Duration::from_secs(4);
@@ -190,4 +192,61 @@ async fn the_second_hold_waits_for_the_first() {
     assert!(second.await.is_err());
     first.release();
     gate.hold_writes(LEASE).await.release();
+}
+
+/// What is in flight, as the engine would see it.
+#[derive(Default)]
+struct Seen {
+    reads: AtomicUsize,
+    writes: AtomicUsize,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_of_what_is_held_and_drained_is_ever_in_flight() {
+    let gate = gate(1024);
+    let seen = Arc::new(Seen::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let mut clients = Vec::new();
+    for number in 0..16 {
+        let (gate, seen, stop) = (gate.clone(), Arc::clone(&seen), Arc::clone(&stop));
+        clients.push(tokio::spawn(async move {
+            let mut let_through = 0_u64;
+            while !stop.load(Ordering::SeqCst) {
+                let (effect, counter) = match number % 2 {
+                    0 => (Effect::Read, &seen.reads),
+                    _ => (Effect::Write, &seen.writes),
+                };
+                let permit = admit(&gate, effect).await.unwrap();
+                counter.fetch_add(1, Ordering::SeqCst);
+                tokio::task::yield_now().await;
+                counter.fetch_sub(1, Ordering::SeqCst);
+                drop(permit);
+                let_through += 1;
+            }
+            let_through
+        }));
+    }
+    for _ in 0..200 {
+        let hold = gate.hold_writes(LEASE).await;
+        hold.drain(LEASE).await.unwrap();
+        for _ in 0..10 {
+            assert_eq!(seen.writes.load(Ordering::SeqCst), 0);
+            tokio::task::yield_now().await;
+        }
+        hold.hold_all();
+        hold.drain(LEASE).await.unwrap();
+        for _ in 0..10 {
+            let both = (seen.reads.load(Ordering::SeqCst), seen.writes.load(Ordering::SeqCst));
+            assert_eq!(both, (0, 0));
+            tokio::task::yield_now().await;
+        }
+        hold.release();
+        tokio::task::yield_now().await;
+    }
+    stop.store(true, Ordering::SeqCst);
+    for client in clients {
+        assert!(client.await.unwrap() > 0);
+    }
+    let status = gate.status();
+    assert_eq!((status.reads_in_flight, status.writes_in_flight, status.held), (0, 0, 0));
 }
