@@ -90,10 +90,11 @@ struct Door {
 impl Door {
     async fn accept(self, listener: TcpListener) {
         loop {
+            // A connection waits for its place, and not a place for a connection: listeners share them.
             let next = async {
+                let accepted = listener.accept().await;
                 // The semaphore is never closed.
-                let place = Arc::clone(&self.places).acquire_owned().await.ok();
-                (place, listener.accept().await)
+                (Arc::clone(&self.places).acquire_owned().await.ok(), accepted)
             };
             let (place, accepted) = tokio::select! {
                 () = self.stop.cancelled() => return,
