@@ -128,9 +128,9 @@ async fn an_engine_that_says_something_else_or_nothing_is_ended() {
 
 #[tokio::test]
 async fn an_engine_that_ends_by_itself_is_started_again_and_one_that_was_stopped_is_not() {
-    let once = r#"echo "$GREETING"
+    let once = r#"trap 'exit 0' TERM
+echo "$GREETING"
 [ -e "$DIR/second" ] || { touch "$DIR/second"; exit 1; }
-trap 'exit 0' TERM
 while read -r line; do :; done"#;
     let fake = fake(401, once).await;
     fake.engine.start().await.ok();
