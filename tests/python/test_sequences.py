@@ -67,7 +67,9 @@ class Both:
             operations = [
                 m.UpsertOperation(upsert=m.PointsList(points=points)),
                 m.SetPayloadOperation(
-                    set_payload=m.SetPayload(payload={"batch": rng.random()}, points=[point.id for point in points])
+                    set_payload=m.SetPayload(
+                        payload={"batch": rng.randint(0, 9)}, points=[point.id for point in points]
+                    )
                 ),
                 m.DeleteOperation(delete=m.PointIdsList(points=self.some(3))),
             ]
