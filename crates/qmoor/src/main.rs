@@ -4,6 +4,7 @@ mod cli;
 mod error;
 mod node;
 mod output;
+mod process;
 mod reach;
 mod verbs;
 

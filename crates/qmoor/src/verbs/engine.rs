@@ -3,18 +3,19 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use qmoor_engine::{Options, Ready, ServeError};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli;
 use crate::error::{CliError, chain, next_step};
 use crate::output::Output;
+use crate::process;
 
 /// Largest request body, as upstream (`service.max_request_size_mb`).
 const MAX_REQUEST_BYTES: usize = 32 << 20;
 
 /// Serves until TERM, INT or (when asked) the end of standard input, then flushes and returns.
 pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> {
-    init_log();
+    process::log("info", false);
+    let asked = process::asked_to_stop()?;
     let host = args.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let options = Options {
         data: args.data,
@@ -30,9 +31,15 @@ pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> 
         // A parent that closed the pipe will also close standard input; the server goes on.
         let _ignored = out.line(addresses);
     };
-    qmoor_engine::serve(options, ready, stopped(args.until_stdin_closes))
-        .await
-        .map_err(|error| failure(&error))
+    let stop = async {
+        tokio::select! {
+            () = asked => {}
+            () = stdin_closed(), if args.until_stdin_closes => {
+                tracing::info!("stopping: the parent is gone");
+            }
+        }
+    };
+    qmoor_engine::serve(options, ready, stop).await.map_err(|error| failure(&error))
 }
 
 /// In one line: the agent takes the last line of the log for what the engine died of.
@@ -47,21 +54,6 @@ fn failure(error: &ServeError) -> CliError {
     if error.is_held() { CliError::locked(text) } else { CliError::failed(text) }
 }
 
-/// Resolves when the process was asked to stop.
-async fn stopped(until_stdin_closes: bool) {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("cannot listen for signals");
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => tracing::info!("stopping: TERM"),
-        _ = int.recv() => tracing::info!("stopping: INT"),
-        () = stdin_closed(), if until_stdin_closes => tracing::info!("stopping: the parent is gone"),
-    }
-}
-
 /// A thread of its own, because a blocking read in the runtime would hold up its shutdown.
 async fn stdin_closed() {
     let (closed, seen) = tokio::sync::oneshot::channel::<()>();
@@ -71,15 +63,4 @@ async fn stdin_closed() {
         drop(closed);
     });
     let _closed = seen.await;
-}
-
-fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("QMOOR_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    // A second initialisation keeps the first, which is what a test wants.
-    let _ignored = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
 }

@@ -2,15 +2,14 @@
 
 use qmoor_agent::keys::NewKeys;
 use qmoor_agent::serve::{ReadyInfo, serve};
-use qmoor_plan::config::{Config, LogFormat};
+use qmoor_plan::config::LogFormat;
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::{self, Global};
 use crate::error::CliError;
 use crate::node;
 use crate::output::Output;
+use crate::process;
 use crate::reach::program;
 
 /// Serves until TERM or INT. Says where it listens once it is up; shows new keys once.
@@ -18,12 +17,13 @@ pub(crate) async fn run(global: &Global, args: &cli::Serve, out: Output) -> Resu
     let mut config = node::config(global)?;
     config.gateway.http_port = args.http_port.unwrap_or(config.gateway.http_port);
     config.gateway.grpc_port = args.grpc_port.unwrap_or(config.gateway.grpc_port);
-    init_log(&config);
+    process::log(config.log.level.as_str(), config.log.format == LogFormat::Json);
+    let stop = process::asked_to_stop()?;
     let ready = move |ready: ReadyInfo| {
         // Whoever started us may have closed stdout; the node goes on.
         let _ignored = tell(out, &ready);
     };
-    serve(config, program()?, ready, stopped())
+    serve(config, program()?, ready, stop)
         .await
         .map_err(|error| CliError::of(&error).locked_if(error.is_busy()))
 }
@@ -52,33 +52,4 @@ fn keys_text(keys: &NewKeys) -> String {
         keys.index.expose(),
         keys.admin.expose(),
     )
-}
-
-async fn stopped() {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        tracing::error!("cannot listen for signals");
-        return;
-    };
-    tokio::select! {
-        _ = term.recv() => tracing::info!("stopping: TERM"),
-        _ = int.recv() => tracing::info!("stopping: INT"),
-    }
-}
-
-/// The log goes to stderr; `QMOOR_LOG` overrides the configured level, with a filter for each module.
-fn init_log(config: &Config) {
-    // The store's library tells every step at level info; what matters of it is in our own lines.
-    let filter = EnvFilter::try_from_env("QMOOR_LOG")
-        .unwrap_or_else(|_| EnvFilter::new(format!("{},rustic_core=warn", config.log.level)));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false);
-    // A second initialisation keeps the first, which is what a test wants.
-    let _ignored = match config.log.format {
-        LogFormat::Text => builder.try_init(),
-        LogFormat::Json => builder.json().try_init(),
-    };
 }

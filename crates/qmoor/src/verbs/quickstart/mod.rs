@@ -13,13 +13,15 @@ use std::path::PathBuf;
 use crate::cli;
 use crate::error::CliError;
 use crate::output::Output;
+use crate::process;
 
 /// Where `--keep` puts the node.
 const KEPT_DIR: &str = "qmoor-data";
 
 /// Makes a node, tells the story, takes the node down, and says what to type next.
 pub(crate) async fn run(args: cli::Quickstart, out: Output) -> Result<(), CliError> {
-    init_log();
+    // The story is on stdout; `QMOOR_LOG` brings the log back.
+    process::log("off", false);
     let place = Place::new(args.keep)?;
     let mut node = node::Running::start(place.dir())?;
     let told = story::tell(&mut node, args.docs.as_deref(), out).await;
@@ -79,16 +81,4 @@ fn next(place: &Place) -> String {
             dir.display()
         ),
     }
-}
-
-/// Quiet unless asked: the story is on stdout.
-fn init_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("QMOOR_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("off"));
-    // A second initialisation keeps the first, which is what a test wants.
-    let _ignored = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(false)
-        .try_init();
 }
