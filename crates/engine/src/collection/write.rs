@@ -180,10 +180,7 @@ impl Collection {
     fn apply(&self, op: Checked) -> Result<(u64, Ticket), ApiError> {
         let _waiting = Counter::up(&self.waiting);
         let mut writes = self.writes.lock();
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(ApiError::no_collection(&self.name));
-        }
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         let mut entries = self.entries(&shard, op)?.into_iter().peekable();
         let operation_id = writes.next_operation;
         writes.next_operation += 1;
