@@ -180,7 +180,10 @@ impl Collection {
     fn apply(&self, op: Checked) -> Result<(u64, Ticket), ApiError> {
         let _waiting = Counter::up(&self.waiting);
         let mut writes = self.writes.lock();
-        let shard = self.open_shard()?;
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(ApiError::no_collection(&self.name));
+        }
+        let shard = self.shard.get()?;
         let mut entries = self.entries(&shard, op)?.into_iter().peekable();
         let operation_id = writes.next_operation;
         writes.next_operation += 1;
