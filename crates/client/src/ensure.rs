@@ -29,10 +29,12 @@ pub const TEXT_VECTOR: &str = "text";
 pub const TEXT_MODEL: &str = "qdrant/bm25";
 
 /// How two vectors are compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distance {
-    /// By angle.
+    /// By angle. The default, and so also what is meant by saying nothing: a collection that
+    /// compares otherwise is taken as it is.
+    #[default]
     Cosine,
     /// By dot product.
     Dot,
@@ -161,7 +163,7 @@ fn creation(collection: &str, spec: Spec) -> CreateCollection {
 }
 
 /// Compares what is there with what is needed.
-fn check(collection: &str, info: &CollectionInfo, spec: Spec) -> Result<(), Error> {
+pub(crate) fn check(collection: &str, info: &CollectionInfo, spec: Spec) -> Result<(), Error> {
     let mismatch =
         |difference: String| Err(Error::Mismatch { collection: collection.to_owned(), difference });
     let Some(params) = info.config.as_ref().and_then(|config| config.params.as_ref()) else {
@@ -195,7 +197,7 @@ fn check(collection: &str, info: &CollectionInfo, spec: Spec) -> Result<(), Erro
             dense.size
         ));
     }
-    if dense.distance() != WireDistance::from(distance) {
+    if distance != Distance::default() && dense.distance() != WireDistance::from(distance) {
         return mismatch(format!(
             "its vectors are compared by {}, asked for is {}",
             dense.distance().as_str_name(),

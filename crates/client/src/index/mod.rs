@@ -32,7 +32,8 @@ pub struct IndexOptions {
     pub max_inflight: usize,
     /// Sets the ids of these points apart from another source's.
     pub namespace: Uuid,
-    /// How vectors are compared, when the collection is made for them.
+    /// How vectors are compared, when the collection is made for them. One that is there must
+    /// compare so too, unless this is the default.
     pub distance: Distance,
     /// Remove what the source no longer has from the collection, once all of it was read.
     pub mirror: bool,
@@ -57,7 +58,7 @@ impl Default for IndexOptions {
             batch_bytes: 4 << 20,
             max_inflight: 4,
             namespace: DEFAULT_NAMESPACE,
-            distance: Distance::Cosine,
+            distance: Distance::default(),
             mirror: false,
             bulk: false,
             bulk_state: None,

@@ -11,7 +11,7 @@ use super::pace::Pace;
 use super::read::{Read, Reading, spill_error};
 use super::write::{Done, Run, count};
 use super::{IndexOptions, Phase, Progress, Summary, bulk, remove};
-use crate::ensure::{Spec, ensure, info};
+use crate::ensure::{Spec, check, ensure, info};
 use crate::error::Error;
 use crate::retry::Patience;
 use crate::source::{Shape, Source};
@@ -84,7 +84,11 @@ async fn prepare(
     let vector = shape.vector.map(|length| (count(length), options.distance));
     let spec = Spec { text: shape.text, vector };
     let is_fresh = if options.dry_run {
-        info(&connection, &patience).await?.is_none()
+        let info = info(&connection, &patience).await?;
+        if let Some(info) = &info {
+            check(&connection.collection, info, spec)?;
+        }
+        info.is_none()
     } else {
         ensure(&connection, spec, &patience).await?.created
     };
@@ -107,8 +111,10 @@ async fn write_and_remove(
     let (to, from) = mpsc::channel(READ_AHEAD);
     let reading = Reading::new(source, options, run.dead.clone(), to);
     let reader = tokio::task::spawn_blocking(move || reading.run());
-    let orphans = write(run, from, options.max_inflight, tally).await?;
-    let read = joined(reader).await?;
+    let written = write(run, from, options.max_inflight, tally).await;
+    // Nobody receives any more, so the reader ends at its next batch.
+    let read = joined(reader).await;
+    let (orphans, read) = (written?, read?);
     tally.summary.removals_left = why_not(&read, options.mirror);
     tally.phase = Phase::Removing;
     tally.tell(run);

@@ -5,6 +5,8 @@ mod chunk;
 mod documents;
 mod error;
 mod folder;
+#[cfg(test)]
+mod fuzz;
 mod fvecs;
 mod jsonl;
 mod npy;

@@ -5,4 +5,5 @@ mod corpus;
 mod engine;
 mod fake;
 mod faults;
+mod random;
 mod real;

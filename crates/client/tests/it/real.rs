@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use qdrant_client::qdrant::points_client::PointsClient;
 use qdrant_client::qdrant::{ScrollPoints, WithPayloadSelector, with_payload_selector};
+use qmoor_client::ensure::Distance;
 use qmoor_client::error::Error;
 use qmoor_client::index::{IndexOptions, index};
 use qmoor_client::search::{search, search_vector};
@@ -150,6 +151,25 @@ async fn vectors_with_text_and_payload_are_found_both_ways() {
     assert_eq!(hits[0].doc, "a");
     let wrong = search_vector(&target, &[1.0], 1, None).await.unwrap_err();
     assert!(matches!(wrong, Error::Invalid { .. }), "{wrong}");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_distance_once_given_need_not_be_given_again() {
+    let engine = Engine::start().await;
+    let target = engine.target("c");
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("a.jsonl");
+    std::fs::write(&path, r#"{"id": 1, "vector": [1, 2]}"#).unwrap();
+    let run = async |distance| {
+        let source = open(&path, &SourceOptions::default()).unwrap();
+        let options = IndexOptions { distance, ..IndexOptions::default() };
+        index(&target, source, &options, &|_| {}).await
+    };
+    run(Distance::Euclid).await.unwrap();
+    assert_eq!(run(Distance::default()).await.unwrap().unchanged, 1);
+    let error = run(Distance::Dot).await.unwrap_err();
+    assert!(matches!(error, Error::Mismatch { .. }), "{error}");
     engine.stop().await;
 }
 
