@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use qmoor_plan::config::Config;
-
 use qmoor_plan::backup::State;
+use qmoor_plan::config::Config;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
