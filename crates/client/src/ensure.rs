@@ -29,12 +29,10 @@ pub const TEXT_VECTOR: &str = "text";
 pub const TEXT_MODEL: &str = "qdrant/bm25";
 
 /// How two vectors are compared.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Distance {
-    /// By angle. The default, and so also what is meant by saying nothing: a collection that
-    /// compares otherwise is taken as it is.
-    #[default]
+    /// By angle.
     Cosine,
     /// By dot product.
     Dot,
@@ -43,6 +41,9 @@ pub enum Distance {
     /// By the sum of differences.
     Manhattan,
 }
+
+/// How vectors are compared in a collection that is made when nobody said how.
+const DEFAULT_DISTANCE: Distance = Distance::Cosine;
 
 impl From<Distance> for WireDistance {
     fn from(distance: Distance) -> Self {
@@ -60,8 +61,8 @@ impl From<Distance> for WireDistance {
 pub struct Spec {
     /// Text, found by words.
     pub text: bool,
-    /// Dense vectors of this length, compared so.
-    pub vector: Option<(u64, Distance)>,
+    /// Dense vectors of this length, compared so; without a distance, as the collection does.
+    pub vector: Option<(u64, Option<Distance>)>,
 }
 
 /// What was found or made.
@@ -151,7 +152,7 @@ fn creation(collection: &str, spec: Spec) -> CreateCollection {
         vectors_config: spec.vector.map(|(size, distance)| VectorsConfig {
             config: Some(Config::Params(VectorParams {
                 size,
-                distance: WireDistance::from(distance).into(),
+                distance: WireDistance::from(distance.unwrap_or(DEFAULT_DISTANCE)).into(),
                 ..VectorParams::default()
             })),
         }),
@@ -197,7 +198,9 @@ pub(crate) fn check(collection: &str, info: &CollectionInfo, spec: Spec) -> Resu
             dense.size
         ));
     }
-    if distance != Distance::default() && dense.distance() != WireDistance::from(distance) {
+    if let Some(distance) = distance
+        && dense.distance() != WireDistance::from(distance)
+    {
         return mismatch(format!(
             "its vectors are compared by {}, asked for is {}",
             dense.distance().as_str_name(),

@@ -2,6 +2,7 @@
 //!
 //! Qdrant takes only integers and UUIDs; the readable name stays in the payload.
 
+use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -37,7 +38,7 @@ pub fn point_id(namespace: &Uuid, doc: &str, chunk: u64) -> Uuid {
 /// `{}` if there is none.
 #[must_use]
 pub fn langchain(page_content: &str, metadata_json: &str) -> Uuid {
-    let one = |text: &str| version_5(&LANGCHAIN, &hex(&sha1(text.as_bytes())));
+    let one = |text: &str| version_5(&LANGCHAIN, &hex(&Sha1::digest(text.as_bytes())));
     one(&format!("{}{}", one(page_content), one(metadata_json)))
 }
 
@@ -49,10 +50,10 @@ pub fn haystack(document_id: &str) -> Uuid {
 
 /// A name-based UUID version 5: SHA-1 of namespace and name.
 fn version_5(namespace: &Uuid, name: &str) -> Uuid {
-    let mut message = namespace.as_bytes().to_vec();
-    message.extend_from_slice(name.as_bytes());
+    // SHA-1 only because the ids of others are made with it; it protects nothing here.
+    let hash = Sha1::new().chain_update(namespace.as_bytes()).chain_update(name.as_bytes());
     let mut bytes = [0; 16];
-    for (to, from) in bytes.iter_mut().zip(sha1(&message)) {
+    for (to, from) in bytes.iter_mut().zip(hash.finalize()) {
         *to = from;
     }
     uuid::Builder::from_sha1_bytes(bytes).into_uuid()
@@ -65,58 +66,6 @@ fn hex(bytes: &[u8]) -> String {
         let _written = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// SHA-1 (RFC 3174), only to reproduce ids that others made with it; it protects nothing here.
-fn sha1(message: &[u8]) -> [u8; 20] {
-    let mut padded = message.to_vec();
-    padded.push(0x80);
-    while padded.len() % 64 != 56 {
-        padded.push(0);
-    }
-    let bits = u64::try_from(message.len()).unwrap_or(u64::MAX).wrapping_mul(8);
-    padded.extend_from_slice(&bits.to_be_bytes());
-
-    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
-    let (blocks, _) = padded.as_chunks::<64>();
-    for block in blocks {
-        sha1_block(&mut state, block);
-    }
-    let mut digest = [0; 20];
-    for (to, from) in digest.iter_mut().zip(state.iter().flat_map(|word| word.to_be_bytes())) {
-        *to = from;
-    }
-    digest
-}
-
-fn sha1_block(state: &mut [u32; 5], block: &[u8; 64]) {
-    let (words, _) = block.as_chunks::<4>();
-    let mut schedule: Vec<u32> = words.iter().map(|word| u32::from_be_bytes(*word)).collect();
-    // Each word from the 17th on is made of those 3, 8, 14 and 16 before it.
-    while let [.., w16, _, w14, _, _, _, _, _, w8, _, _, _, _, w3, _, _] = schedule[..]
-        && schedule.len() < 80
-    {
-        schedule.push((w3 ^ w8 ^ w14 ^ w16).rotate_left(1));
-    }
-    let [mut a, mut b, mut c, mut d, mut e] = *state;
-    for (round, word) in schedule.iter().enumerate() {
-        let (mix, constant) = match round {
-            0..20 => ((b & c) | (!b & d), 0x5a82_7999),
-            20..40 => (b ^ c ^ d, 0x6ed9_eba1),
-            40..60 => ((b & c) | (b & d) | (c & d), 0x8f1b_bcdc),
-            _ => (b ^ c ^ d, 0xca62_c1d6_u32),
-        };
-        let next = a
-            .rotate_left(5)
-            .wrapping_add(mix)
-            .wrapping_add(e)
-            .wrapping_add(constant)
-            .wrapping_add(*word);
-        (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
-    }
-    for (sum, part) in state.iter_mut().zip([a, b, c, d, e]) {
-        *sum = sum.wrapping_add(part);
-    }
 }
 
 #[cfg(test)]
@@ -152,17 +101,6 @@ mod tests {
     fn haystack_ids_are_haystacks() {
         assert_eq!(haystack("doc-1").to_string(), "ce5e50af-6c85-5d8c-8387-263f4f6f4b9f");
         assert_eq!(haystack("").to_string(), "732612b9-0988-5a8f-92e8-a4309c8fb125");
-    }
-
-    #[test]
-    fn sha1_is_that_of_rfc_3174() {
-        for (message, expected) in [
-            ("".to_owned(), "da39a3ee5e6b4b0d3255bfef95601890afd80709"),
-            ("abc".to_owned(), "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            ("a".repeat(1_000_000), "34aa973cd4c4daa4f61eeb2bdbad27316534016f"),
-        ] {
-            assert_eq!(hex(&sha1(message.as_bytes())), expected);
-        }
     }
 
     #[test]

@@ -144,9 +144,9 @@ pub(crate) struct Index {
     /// Column that holds the vector
     #[arg(long, value_name = "NAME", default_value = "vector")]
     pub(crate) vector_column: String,
-    /// Distance of a collection that is made for vectors
-    #[arg(long, value_enum, default_value_t = Distance::Cosine)]
-    pub(crate) distance: Distance,
+    /// How vectors are compared [default: as the collection does; cosine where it is made]
+    #[arg(long, value_enum)]
+    pub(crate) distance: Option<Distance>,
     /// Points in one request at most
     #[arg(long, value_name = "N", default_value_t = 256)]
     pub(crate) batch_points: usize,

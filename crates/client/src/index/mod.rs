@@ -32,9 +32,9 @@ pub struct IndexOptions {
     pub max_inflight: usize,
     /// Sets the ids of these points apart from another source's.
     pub namespace: Uuid,
-    /// How vectors are compared, when the collection is made for them. One that is there must
-    /// compare so too, unless this is the default.
-    pub distance: Distance,
+    /// How vectors are compared. Without it a collection that is there is taken as it is, and one
+    /// that is made compares by cosine.
+    pub distance: Option<Distance>,
     /// Remove what the source no longer has from the collection, once all of it was read.
     pub mirror: bool,
     /// Put off building vector indexes until all is written.
@@ -58,7 +58,7 @@ impl Default for IndexOptions {
             batch_bytes: 4 << 20,
             max_inflight: 4,
             namespace: DEFAULT_NAMESPACE,
-            distance: Distance::default(),
+            distance: None,
             mirror: false,
             bulk: false,
             bulk_state: None,

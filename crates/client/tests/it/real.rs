@@ -166,10 +166,12 @@ async fn a_distance_once_given_need_not_be_given_again() {
         let options = IndexOptions { distance, ..IndexOptions::default() };
         index(&target, source, &options, &|_| {}).await
     };
-    run(Distance::Euclid).await.unwrap();
-    assert_eq!(run(Distance::default()).await.unwrap().unchanged, 1);
-    let error = run(Distance::Dot).await.unwrap_err();
-    assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+    run(Some(Distance::Euclid)).await.unwrap();
+    assert_eq!(run(None).await.unwrap().unchanged, 1);
+    for other in [Distance::Dot, Distance::Cosine] {
+        let error = run(Some(other)).await.unwrap_err();
+        assert!(matches!(error, Error::Mismatch { .. }), "{error}");
+    }
     engine.stop().await;
 }
 

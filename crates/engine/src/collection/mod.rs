@@ -25,8 +25,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use fs_err as fs;
-use parking_lot::{Mutex, RwLock};
-use qdrant_edge::ShardInfo;
+use parking_lot::{MappedRwLockReadGuard, Mutex, RwLock};
+use qdrant_edge::{EdgeShard, ShardInfo};
 use serde::{Deserialize, Serialize};
 
 use self::log_sync::LogSync;
@@ -144,6 +144,22 @@ impl Collection {
         }
     }
 
+    /// The shard, for one operation.
+    ///
+    /// # Errors
+    /// As for a name that does not exist when the collection was removed meanwhile.
+    fn open_shard(&self) -> Result<MappedRwLockReadGuard<'_, EdgeShard>, ApiError> {
+        self.check_there()?;
+        self.shard.get().or_else(|error| self.check_there().and(Err(error)))
+    }
+
+    fn check_there(&self) -> Result<(), ApiError> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(ApiError::no_collection(&self.name));
+        }
+        Ok(())
+    }
+
     /// Its own name, never an alias.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -175,7 +191,7 @@ impl Collection {
         let before = std::mem::replace(&mut *settings, next.clone());
         drop(settings);
         {
-            let shard = self.shard.get()?;
+            let shard = self.open_shard()?;
             shard.set_optimizers_config(next.optimizers())?;
             shard.set_hnsw_config(next.hnsw())?;
             for (name, params) in next.params.vectors.by_name() {
@@ -194,7 +210,7 @@ impl Collection {
 
     /// Its settings and how it is.
     pub(crate) fn info(&self) -> Result<CollectionInfo, ApiError> {
-        let info = self.shard.get()?.info()?;
+        let info = self.open_shard()?.info()?;
         let config = self.settings.read().clone();
         let status = self.status(&config, &info);
         Ok(CollectionInfo {

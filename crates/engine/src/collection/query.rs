@@ -32,7 +32,7 @@ const GROUPS_DEFAULT: usize = 3;
 impl Collection {
     /// The best points. The older search is a query too: `QueryRequest::from(SearchRequest)`.
     pub(crate) fn query(&self, request: QueryRequest) -> Result<Vec<ScoredPoint>, ApiError> {
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         let request = self.resolve(&shard, request)?;
         Ok(shard.query(request)?)
     }
@@ -42,7 +42,7 @@ impl Collection {
         &self,
         requests: Vec<QueryRequest>,
     ) -> Result<Vec<Vec<ScoredPoint>>, ApiError> {
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         let requests = requests
             .into_iter()
             .map(|request| self.resolve(&shard, request))
@@ -67,7 +67,7 @@ impl Collection {
         let groups = checked_limit(query.limit.or(Some(GROUPS_DEFAULT)), "limit")?;
         let group_size = checked_limit(group_size.or(Some(GROUPS_DEFAULT)), "group_size")?;
         query.limit = None;
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         let groups = cut_limit(&shard, groups)?;
         let group_size = cut_limit(&shard, group_size)?;
         let query = self.resolve(&shard, query)?;

@@ -24,7 +24,7 @@ impl Collection {
         let mut edge = EdgeRetrieve::new(ids);
         edge.with_payload = with_payload;
         edge.with_vector = Some(with_vector);
-        Ok(self.shard.get()?.retrieve(edge)?)
+        Ok(self.open_shard()?.retrieve(edge)?)
     }
 
     /// A page of points.
@@ -41,7 +41,7 @@ impl Collection {
         check_filter(filter.as_ref())?;
         let limit = checked_limit(limit, "limit")?;
         self.check_with_vector(&with_vector)?;
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         if let Some(order_by) = &order_by {
             check_order_by(&shard, order_by)?;
         }
@@ -60,7 +60,7 @@ impl Collection {
     pub(crate) fn count(&self, request: CountRequest) -> Result<usize, ApiError> {
         let CountRequest { filter, exact, shard_key: _ } = request;
         check_filter(filter.as_ref())?;
-        Ok(self.shard.get()?.count(qdrant_edge::CountRequest { filter, exact })?)
+        Ok(self.open_shard()?.count(qdrant_edge::CountRequest { filter, exact })?)
     }
 
     /// How many points there are of each value of a payload field, most first.
@@ -68,7 +68,7 @@ impl Collection {
         let FacetRequest { key, limit, filter, exact, shard_key: _ } = request;
         check_filter(filter.as_ref())?;
         let limit = checked_limit(limit, "limit")?;
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         let mut edge = qdrant_edge::FacetRequest::new(key);
         edge.limit = cut_limit(&shard, limit)?;
         edge.filter = filter;

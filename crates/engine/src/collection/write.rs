@@ -31,6 +31,7 @@ impl Collection {
     /// without, when it is applied and in the log.
     pub(crate) fn update(&self, op: UpdateOp, wait: bool) -> Result<UpdateResult, ApiError> {
         let checked = self.check(op)?;
+        self.check_there()?;
         check_room(&self.dir)?;
         let (operation_id, ticket) = self.apply(checked)?;
         self.finish(operation_id, ticket, wait)
@@ -44,6 +45,7 @@ impl Collection {
     ) -> Result<Vec<UpdateResult>, ApiError> {
         let checked =
             ops.into_iter().map(|op| self.check(op)).collect::<Result<Vec<Checked>, _>>()?;
+        self.check_there()?;
         check_room(&self.dir)?;
         let mut applied = Vec::with_capacity(checked.len());
         for op in checked {
@@ -67,6 +69,7 @@ impl Collection {
                 "Unable to infer type for the field '{field_name}'. Please specify `field_schema`"
             )));
         };
+        self.check_there()?;
         check_room(&self.dir)?;
         let operation = FieldIndexOperations::CreateIndex(CreateIndex {
             field_name,
@@ -180,10 +183,7 @@ impl Collection {
     fn apply(&self, op: Checked) -> Result<(u64, Ticket), ApiError> {
         let _waiting = Counter::up(&self.waiting);
         let mut writes = self.writes.lock();
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(ApiError::no_collection(&self.name));
-        }
-        let shard = self.shard.get()?;
+        let shard = self.open_shard()?;
         let mut entries = self.entries(&shard, op)?.into_iter().peekable();
         let operation_id = writes.next_operation;
         writes.next_operation += 1;

@@ -19,7 +19,7 @@ use crate::collection::Collection;
 use crate::error::ApiError;
 use crate::model::collection::CreateFieldIndex;
 use crate::model::update::{UpdateOp, UpdateResult, UpdateStatus};
-use crate::node::{Node, blocking};
+use crate::node::{Node, blocking, turn_to_change};
 
 /// Writes, reads and searches points.
 #[derive(Debug)]
@@ -49,6 +49,7 @@ impl PointsService {
         operation: impl FnOnce(&Collection) -> Result<UpdateResult, ApiError> + Send + 'static,
     ) -> Result<Response<PointsOperationResponse>, Status> {
         let started = Instant::now();
+        let _turn = turn_to_change().await?;
         let result = self.on(collection, operation).await?;
         Ok(Response::new(PointsOperationResponse {
             result: Some(update_result(result)),

@@ -19,15 +19,17 @@ const GIVE_UP_AFTER: Duration = Duration::from_mins(10);
 
 /// Reads the source, writes what changed, tells what was done.
 pub(crate) async fn run(global: &Global, args: cli::Index, out: Output) -> Result<(), CliError> {
+    // A run with --bulk that was killed left its former settings here; any later run restores them.
+    let bulk_state = bulk_state(&args.connection.collection);
     // Changing a collection's settings, even for a while, is not for the index key.
-    let role = if args.bulk { Role::Admin } else { Role::Index };
+    let role = if args.bulk || bulk_state.exists() { Role::Admin } else { Role::Index };
     let target = node::target(global, &args.connection, role).await?;
     let options = IndexOptions {
         batch_points: args.batch_points,
-        distance: distance(args.distance),
+        distance: args.distance.map(distance),
         mirror: args.mirror,
         bulk: args.bulk,
-        bulk_state: args.bulk.then(|| bulk_state(&args.connection.collection)),
+        bulk_state: Some(bulk_state),
         dead_letter: args.dead_letter.clone(),
         give_up_after: GIVE_UP_AFTER,
         ..IndexOptions::default()
@@ -117,7 +119,7 @@ pub(crate) fn summary_text(summary: &Summary) -> String {
     text
 }
 
-/// Beside the working directory, named for the collection, so that a run after a crash finds it.
+/// In the working directory, named for the collection, so that a run after a crash finds it.
 fn bulk_state(collection: &str) -> std::path::PathBuf {
     std::path::PathBuf::from(format!(".qmoor-bulk-{}.json", collection.replace(['/', '\\'], "_")))
 }

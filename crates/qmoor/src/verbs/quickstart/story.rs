@@ -37,7 +37,13 @@ pub(super) async fn tell(
     docs: Option<&Path>,
     out: Output,
 ) -> Result<Report, CliError> {
-    let say = |text: String| if out.is_json() { Ok(out.say(text)) } else { out.line(text) };
+    let say = |text: String| {
+        if out.is_json() {
+            out.say(text);
+            return Ok(());
+        }
+        out.line(text)
+    };
     let door = node.door().await?;
     say(format!("1  a node is up on {}: an engine, a gateway, three keys", door.address))?;
 
