@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
+use crate::durable::write_durable;
+
 /// How many keys of a role are valid at once, at most.
 const KEYS_PER_ROLE: usize = 2;
 /// The longest key that is looked at, in bytes; what is longer is wrong.
@@ -242,7 +244,7 @@ impl Keyring {
         let failed = |source| KeysError::File { path: self.path.clone(), source };
         let mut text = serde_json::to_vec_pretty(&file).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
-        write_private(&self.path, &text).map_err(failed)?;
+        write_durable(&self.path, &text, 0o600).map_err(failed)?;
         *self.keys.write() = file.keys;
         Ok(())
     }
@@ -281,17 +283,6 @@ fn hex(bytes: &[u8]) -> String {
         let _written = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Replaces a file that only its owner may read: all of it or nothing, after a power cut too.
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
-    std::fs::File::open(folder)?.sync_all()
 }
 
 #[cfg(test)]

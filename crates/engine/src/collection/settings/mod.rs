@@ -1,15 +1,20 @@
 //! Settings of a collection: checked, completed with Qdrant's defaults, changed, and turned into what
 //! the storage engine wants to be told.
 
+mod check;
+mod merge;
+
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use qdrant_edge::{
     EdgeConfig, EdgeOptimizersConfig, EdgeSparseVectorParams, EdgeVectorParams, HnswIndexConfig,
-    Memory, QuantizationConfig, ShardInfo, VectorStorageDatatype, WalOptions,
+    Memory, QuantizationConfig, ShardInfo, WalOptions,
 };
 
+use self::check::{check_create, check_hnsw, check_optimizers, check_strict_mode};
+use self::merge::{merge_hnsw, merge_optimizers, merge_sparse};
 use crate::disk::write_durable;
 use crate::error::ApiError;
 use crate::model::collection::{
@@ -20,9 +25,6 @@ use crate::model::collection::{
 /// A log file's size in bytes. The engine's own default of 32 MiB is paid by each collection twice;
 /// an entry that is larger gets a larger file.
 pub(super) const LOG_FILE_BYTES: usize = 8 * 1024 * 1024;
-
-/// Upstream's largest dimension.
-const DIMENSIONS_MAX: usize = 65_536;
 
 impl CollectionConfig {
     /// Checks a request and fills in the defaults.
@@ -308,172 +310,12 @@ fn default_optimizers() -> OptimizersDiff {
     }
 }
 
-fn merge_hnsw(into: &mut HnswDiff, diff: &HnswDiff) {
-    let HnswDiff {
-        m,
-        ef_construct,
-        full_scan_threshold,
-        max_indexing_threads,
-        on_disk,
-        memory,
-        payload_m,
-        inline_storage,
-    } = *diff;
-    into.m = m.or(into.m);
-    into.ef_construct = ef_construct.or(into.ef_construct);
-    into.full_scan_threshold = full_scan_threshold.or(into.full_scan_threshold);
-    into.max_indexing_threads = max_indexing_threads.or(into.max_indexing_threads);
-    into.on_disk = on_disk.or(into.on_disk);
-    into.memory = memory.or(into.memory);
-    into.payload_m = payload_m.or(into.payload_m);
-    into.inline_storage = inline_storage.or(into.inline_storage);
-}
-
-fn merge_optimizers(into: &mut OptimizersDiff, diff: OptimizersDiff) {
-    let OptimizersDiff {
-        deleted_threshold,
-        vacuum_min_vector_number,
-        default_segment_number,
-        max_segment_size,
-        memmap_threshold,
-        indexing_threshold,
-        flush_interval_sec,
-        max_optimization_threads,
-        prevent_unoptimized,
-    } = diff;
-    into.deleted_threshold = deleted_threshold.or(into.deleted_threshold);
-    into.vacuum_min_vector_number = vacuum_min_vector_number.or(into.vacuum_min_vector_number);
-    into.default_segment_number = default_segment_number.or(into.default_segment_number);
-    into.max_segment_size = max_segment_size.or(into.max_segment_size);
-    into.memmap_threshold = memmap_threshold.or(into.memmap_threshold);
-    into.indexing_threshold = indexing_threshold.or(into.indexing_threshold);
-    into.flush_interval_sec = flush_interval_sec.or(into.flush_interval_sec);
-    // `auto` goes back to the default, which is shown as nothing.
-    into.max_optimization_threads = match max_optimization_threads {
-        None => into.max_optimization_threads.take(),
-        Some(serde_json::Value::Number(number)) => Some(number.into()),
-        Some(_) => None,
-    };
-    into.prevent_unoptimized = prevent_unoptimized.or(into.prevent_unoptimized);
-}
-
-fn merge_sparse(into: &mut SparseVectorParams, diff: SparseVectorParams) {
-    into.modifier = diff.modifier.or(into.modifier);
-    if let Some(index) = diff.index {
-        let current = into.index.get_or_insert_default();
-        current.full_scan_threshold = index.full_scan_threshold.or(current.full_scan_threshold);
-        current.on_disk = index.on_disk.or(current.on_disk);
-        current.memory = index.memory.or(current.memory);
-        current.datatype = index.datatype.or(current.datatype);
-    }
-}
-
 fn no_vector(name: &str) -> ApiError {
     ApiError::BadInput(format!("Not existing vector name error: {name}"))
 }
 
 fn invalid(what: &str, reason: &str) -> ApiError {
     ApiError::Validation(format!("Validation error in JSON body: [{what}: {reason}]"))
-}
-
-fn check_create(request: &CreateCollection) -> Result<(), ApiError> {
-    for (name, params) in request.vectors.by_name() {
-        check_dense(name, params)?;
-    }
-    let dense = request.vectors.by_name();
-    for name in request.sparse_vectors.iter().flat_map(|sparse| sparse.keys()) {
-        if name.is_empty() {
-            return Err(ApiError::BadInput("Sparse vector name must not be empty".into()));
-        }
-        if dense.contains_key(name.as_str()) {
-            return Err(ApiError::BadInput(format!(
-                "Dense and sparse vector names must be unique - duplicate found with '{name}'"
-            )));
-        }
-    }
-    check_hnsw(request.hnsw_config.as_ref().unwrap_or(&HnswDiff::default()))?;
-    if let Some(diff) = &request.optimizers_config {
-        check_optimizers(diff)?;
-    }
-    for (what, number) in [
-        ("shard_number", request.shard_number),
-        ("replication_factor", request.replication_factor),
-        ("write_consistency_factor", request.write_consistency_factor),
-    ] {
-        if number == Some(0) {
-            return Err(invalid(what, "value 0 invalid, must be 1 or larger"));
-        }
-    }
-    match request.sharding_method.as_deref() {
-        None | Some("auto") => {}
-        Some(other) => {
-            return Err(ApiError::NotImplemented(format!("sharding_method `{other}`")));
-        }
-    }
-    check_strict_mode(request.strict_mode_config.as_ref())
-}
-
-fn check_dense(name: &str, params: &VectorParams) -> Result<(), ApiError> {
-    let shown = if name.is_empty() { "vectors".to_owned() } else { format!("vectors.{name}") };
-    if params.size == 0 || params.size > DIMENSIONS_MAX {
-        return Err(invalid(
-            &format!("{shown}.size"),
-            &format!("value {} invalid, must be from 1 to {DIMENSIONS_MAX}", params.size),
-        ));
-    }
-    match params.datatype {
-        None
-        | Some(
-            VectorStorageDatatype::Float32
-            | VectorStorageDatatype::Float16
-            | VectorStorageDatatype::Uint8,
-        ) => {}
-        Some(
-            datatype @ (VectorStorageDatatype::Turbo4
-            | VectorStorageDatatype::Turbo8
-            | VectorStorageDatatype::Turbo16),
-        ) => return Err(ApiError::NotImplemented(format!("vector datatype {datatype:?}"))),
-    }
-    check_hnsw(params.hnsw_config.as_ref().unwrap_or(&HnswDiff::default()))
-}
-
-fn check_hnsw(diff: &HnswDiff) -> Result<(), ApiError> {
-    match diff.ef_construct {
-        Some(ef) if ef < 4 => Err(invalid(
-            "hnsw_config.ef_construct",
-            &format!("value {ef} invalid, must be 4 or larger"),
-        )),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn check_optimizers(diff: &OptimizersDiff) -> Result<(), ApiError> {
-    if let Some(threshold) = diff.deleted_threshold
-        && !(0.0..=1.0).contains(&threshold)
-    {
-        return Err(invalid(
-            "optimizers_config.deleted_threshold",
-            &format!("value {threshold} invalid, must be from 0 to 1"),
-        ));
-    }
-    if diff.prevent_unoptimized == Some(true) {
-        return Err(ApiError::NotImplemented("prevent_unoptimized".into()));
-    }
-    Ok(())
-}
-
-/// Strict mode limits what requests may do; none of its limits are kept here, so none is accepted.
-fn check_strict_mode(
-    config: Option<&serde_json::Map<String, serde_json::Value>>,
-) -> Result<(), ApiError> {
-    let enabled = config
-        .and_then(|config| config.get("enabled"))
-        .and_then(serde_json::Value::as_bool)
-        .unwrap_or(false);
-    if enabled {
-        return Err(ApiError::NotImplemented("strict_mode_config".into()));
-    }
-    Ok(())
 }
 
 #[cfg(test)]
