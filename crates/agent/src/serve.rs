@@ -139,6 +139,7 @@ async fn run(
     let cleaned = async {
         recover::after_engine(&agent.context).await;
         drop(claim);
+        agent.has_recovered();
     };
     let ((), ()) = tokio::join!(cleaned, supervise(agent));
     Ok(())

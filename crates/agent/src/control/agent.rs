@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use qmoor_plan::config::Config;
-
 use qmoor_plan::backup::State;
+use qmoor_plan::config::Config;
+use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
 use super::wire::{EngineStatus, LastBackup, LastDrill, Status};
@@ -16,6 +16,9 @@ use crate::engine::{EngineError, EngineProcess};
 use crate::gate::{Gate, GateLimits};
 use crate::keys::Keyring;
 use crate::node::NodeContext;
+
+/// How long a job waits for the end of the recovery.
+const RECOVERY_MAX: Duration = Duration::from_secs(60);
 
 /// One agent: shared by the gateway, the control socket and the supervision.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Agent {
     pub started: Timestamp,
     /// Backups and the like that are going on.
     pub(super) jobs: TaskTracker,
+    /// Whether what a crash had left is cleaned up.
+    recovered: watch::Sender<bool>,
     facts: Mutex<Facts>,
 }
 
@@ -62,6 +67,7 @@ impl Agent {
             keys,
             started: Timestamp::now(),
             jobs: TaskTracker::new(),
+            recovered: watch::Sender::new(false),
             facts: Mutex::default(),
         })
     }
@@ -86,6 +92,18 @@ impl Agent {
     /// Forgets the trouble: the engine is up.
     pub fn engine_is_up(&self) {
         self.facts.lock().engine_trouble = None;
+    }
+
+    /// Lets jobs begin: what a crash had left is cleaned up.
+    pub fn has_recovered(&self) {
+        self.recovered.send_replace(true);
+    }
+
+    /// Waits until jobs may begin. After a while it ends all the same: the job is then told what is going on.
+    pub(super) async fn recovered(&self) {
+        let mut recovered = self.recovered.subscribe();
+        let _in_time =
+            tokio::time::timeout(RECOVERY_MAX, recovered.wait_for(|recovered| *recovered)).await;
     }
 
     /// Waits for the jobs that are going on. Says whether they ended in time.

@@ -48,6 +48,7 @@ pub(super) enum Job {
 
 impl Agent {
     async fn run(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+        self.recovered().await;
         let node = &self.context;
         match job {
             Job::Backup(request) => {

@@ -19,9 +19,10 @@ use crate::gate::Permit;
 
 /// How many frames may lie between the engine and a slow client.
 const FRAMES_AHEAD: usize = 4;
-/// How much of an unwanted body is read and thrown away, in bytes, and for how long.
+/// How much of an unwanted body is read and thrown away, in bytes, for how long, and how long it may pause.
 const DISCARD_BYTES_MAX: usize = 128 * 1024 * 1024;
 const DISCARD_TIME_MAX: Duration = Duration::from_secs(10);
+const DISCARD_IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// Why a body ended before its end.
 #[derive(Debug, thiserror::Error)]
@@ -175,7 +176,7 @@ pub(super) fn discard(mut body: Incoming) {
     tokio::spawn(async move {
         let reading = async {
             let mut left = DISCARD_BYTES_MAX;
-            while let Some(Ok(frame)) = body.frame().await {
+            while let Ok(Some(Ok(frame))) = timeout(DISCARD_IDLE_MAX, body.frame()).await {
                 let count = frame.data_ref().map_or(0, Bytes::len);
                 let Some(rest) = left.checked_sub(count) else { return };
                 left = rest;

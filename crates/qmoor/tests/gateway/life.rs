@@ -155,3 +155,25 @@ async fn a_shutdown_under_load_loses_nothing_acknowledged() {
     assert!(count.result.unwrap().count >= acknowledged);
     again.stop().await;
 }
+
+#[tokio::test]
+async fn a_node_whose_data_is_gone_comes_up_without_an_engine_to_be_restored() {
+    let node = Node::start().await;
+    node.create("c").await;
+    let client = node.client(Role::Index);
+    client.upsert_points(UpsertPointsBuilder::new("c", points(0..100)).wait(true)).await.unwrap();
+    node.control().backup(&Default::default(), |_| {}).await.unwrap();
+    let (dir, config) = node.stop().await;
+    std::fs::remove_dir_all(&config.node.data).unwrap();
+    let again = Node::start_in(dir, config).await;
+    let engine = again.control().status().await.unwrap().engine;
+    assert!(!engine.up);
+    assert!(engine.trouble.unwrap().contains("is missing"));
+    let refused = again.control().backup(&Default::default(), |_| {}).await.unwrap_err();
+    assert!(refused.to_string().contains("not running"), "{refused}");
+    again.control().restore("latest", |_| {}).await.unwrap();
+    let client = again.client_with(&node::session(&again).await);
+    let count = client.count(CountPointsBuilder::new("c").exact(true)).await.unwrap();
+    assert_eq!(count.result.unwrap().count, 100);
+    again.stop().await;
+}
