@@ -123,10 +123,21 @@ impl EngineProcess {
         self
     }
 
-    /// Whether the data was there once and is gone.
+    /// Whether the data was there once and is gone: the directory itself, or all that was in it.
     #[must_use]
     pub fn data_missing(&self) -> bool {
-        self.marker.as_ref().is_some_and(|marker| marker.exists()) && !self.spec.data.exists()
+        self.marker.as_ref().is_some_and(|marker| marker.exists()) && !self.has_data()
+    }
+
+    /// Whether there is anything in the data directory but hidden files, such as a lock. A directory
+    /// that cannot be read is not an empty one.
+    fn has_data(&self) -> bool {
+        match std::fs::read_dir(&self.spec.data) {
+            Ok(entries) => entries
+                .filter_map(Result::ok)
+                .any(|entry| !entry.file_name().as_encoded_bytes().starts_with(b".")),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 
     /// How this engine is run.
@@ -270,6 +281,7 @@ impl EngineProcess {
 
     fn remember(&self) {
         if let Some(marker) = self.marker.as_ref().filter(|marker| !marker.exists())
+            && self.has_data()
             && let Err(error) = std::fs::write(marker, "")
         {
             tracing::warn!(%error, "it could not be noted that there is data");

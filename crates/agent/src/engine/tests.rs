@@ -161,14 +161,19 @@ touch "$DIR/ended""#;
 
 #[tokio::test]
 async fn it_is_not_started_where_its_data_is_gone() {
-    let fake = fake(401, GOOD).await;
+    let fake = fake(401, &format!("mkdir -p \"$DIR/data/collections\"\n{GOOD}")).await;
+    let data = fake.dir.path().join("data");
     fake.engine.start().await.unwrap();
     fake.engine.stop().await.unwrap();
-    std::fs::remove_dir(fake.dir.path().join("data")).unwrap();
-    assert!(fake.engine.data_missing());
-    let error = fake.engine.start().await.unwrap_err();
-    assert!(matches!(error, EngineError::DataMissing { .. }), "{error}");
-    assert!(!fake.dir.path().join("data").exists());
+    assert!(!fake.engine.data_missing());
+    std::fs::write(data.join(".lock"), "").unwrap();
+    for path in [data.join("collections"), data.clone()] {
+        std::fs::remove_dir_all(path).unwrap();
+        assert!(fake.engine.data_missing());
+        let error = fake.engine.start().await.unwrap_err();
+        assert!(matches!(error, EngineError::DataMissing { .. }), "{error}");
+    }
+    assert!(!data.exists());
 }
 
 #[tokio::test]
