@@ -54,6 +54,10 @@ pub(crate) async fn prune_claimed(
     if dry_run || gone.is_empty() {
         return Ok(PruneReport { dry_run, decisions, removed: Vec::new(), bytes_freed: 0 });
     }
+    // A removal takes more than one file: a start after a crash finishes what has begun here.
+    for id in &gone {
+        node.record(id, Event::PruneBegin { id: id.clone() }).await?;
+    }
     let ids = gone.clone();
     let bytes_freed = node
         .blocking("removing backups", move |node| {

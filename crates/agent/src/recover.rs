@@ -26,7 +26,8 @@ pub async fn before_engine(node: &NodeContext) -> Result<(), NodeError> {
             RecoveryAction::StartEngine
             | RecoveryAction::ReleaseGate
             | RecoveryAction::UndoRestore { .. }
-            | RecoveryAction::AbandonBackup(_) => {}
+            | RecoveryAction::AbandonBackup(_)
+            | RecoveryAction::FinishPrune(_) => {}
         }
     }
     Ok(())
@@ -50,9 +51,27 @@ pub async fn after_engine(node: &NodeContext) {
                 tracing::warn!(id, "recovery: giving up a backup that had not come to its end");
                 abandon(node, &id).await;
             }
+            RecoveryAction::FinishPrune(id) => {
+                tracing::warn!(id, "recovery: finishing the removal of a backup");
+                finish_prune(node, id).await;
+            }
         }
     }
     remove(node, scratch(node)).await;
+}
+
+/// What cannot be removed now stays open in the journal, and is tried again at the next start.
+async fn finish_prune(node: &NodeContext, id: String) {
+    let left = id.clone();
+    let removed = node
+        .blocking("finishing the removal of a backup", move |node| {
+            Ok(node.store()?.remove(&[left])?)
+        })
+        .await;
+    match removed {
+        Ok(()) => node.try_record(&id, Event::Pruned { id: id.clone() }).await,
+        Err(error) => tracing::warn!(id, %error, "recovery: the backup could not be removed"),
+    }
 }
 
 async fn done(node: &NodeContext, step: Step) {

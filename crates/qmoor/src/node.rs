@@ -54,6 +54,8 @@ pub(crate) async fn target(
     connection: &Connection,
     role: Role,
 ) -> Result<Target, CliError> {
+    // A key that was named and is not there is said before anybody is asked.
+    let named = connection.key.as_deref().map(key_from).transpose()?;
     let grpc_url = match &connection.url {
         Some(url) => url.clone(),
         None => {
@@ -64,8 +66,8 @@ pub(crate) async fn target(
             format!("http://{address}")
         }
     };
-    let key = match &connection.key {
-        Some(place) => Some(key_from(place)?),
+    let key = match named {
+        Some(key) => Some(key),
         None => match std::env::var("QMOOR_KEY") {
             Ok(key) if !key.is_empty() => Some(key),
             Ok(_) | Err(_) if connection.url.is_some() => None,

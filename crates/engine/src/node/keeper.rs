@@ -24,6 +24,8 @@ const OPTIMIZERS_MAX: usize = 16;
 pub(super) struct Keeper {
     stop: Arc<Stop>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    #[cfg(test)]
+    optimizers: Arc<AtomicUsize>,
 }
 
 #[derive(Debug, Default)]
@@ -36,8 +38,10 @@ impl Keeper {
     pub(super) fn start(names: Arc<RwLock<Names>>) -> std::io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let seen = Arc::clone(&stop);
+        let optimizers = Optimizers::default();
+        #[cfg(test)]
+        let running = Arc::clone(&optimizers.running);
         let thread = std::thread::Builder::new().name("keeper".into()).spawn(move || {
-            let optimizers = Optimizers::default();
             while !seen.wait(EVERY) {
                 let collections: Vec<Arc<Collection>> =
                     names.read().collections.values().cloned().collect();
@@ -50,7 +54,22 @@ impl Keeper {
                 }
             }
         })?;
-        Ok(Self { stop, thread: Mutex::new(Some(thread)) })
+        Ok(Self {
+            stop,
+            thread: Mutex::new(Some(thread)),
+            #[cfg(test)]
+            optimizers: running,
+        })
+    }
+
+    /// As [`Keeper::stop`], and waits for the optimizers, which keep the logs open that a test wants to
+    /// open again in the same process.
+    #[cfg(test)]
+    pub(super) fn stop_wholly(&self) {
+        self.stop();
+        while self.optimizers.load(Ordering::Acquire) > 0 {
+            std::thread::yield_now();
+        }
     }
 
     /// Stops the upkeep. Optimizers under way go on by themselves.
@@ -125,6 +144,7 @@ impl Optimizers {
             let collection = Arc::clone(collection);
             move || {
                 collection.optimize(budget);
+                drop(collection);
                 drop(running);
             }
         });

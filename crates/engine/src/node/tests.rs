@@ -66,6 +66,7 @@ fn what_was_written_is_there_after_opening_again() {
     node.change_aliases(body(create)).unwrap();
     node.close().unwrap();
     assert_eq!(node.collection("c").unwrap().info().unwrap_err().status(), 503);
+    node.keeper.stop_wholly();
     drop(node);
 
     let node = Node::open(data.path()).unwrap();
@@ -92,6 +93,7 @@ fn a_half_made_and_a_half_removed_collection_are_tidied_away() {
     let create = json!([{"create_alias": {"collection_name": "c", "alias_name": "live"}}]);
     node.change_aliases(body(create)).unwrap();
     node.close().unwrap();
+    node.keeper.stop_wholly();
     drop(node);
     let folder = data.path().join(COLLECTIONS_FOLDER);
     let half = folder.join("half").join("shard");
@@ -143,6 +145,7 @@ fn settings_that_need_a_new_shard_keep_the_points() {
     assert_eq!(config.quantization_config, None);
     assert_eq!(config.hnsw_config.m, Some(8));
     node.close().unwrap();
+    node.keeper.stop_wholly();
     drop(node);
     let node = Node::open(data.path()).unwrap();
     assert_eq!(node.collection("c").unwrap().info().unwrap().config, config);
@@ -191,6 +194,7 @@ fn an_entry_larger_than_a_log_file_is_kept() {
     let text = "x".repeat(20 << 20);
     update(&node, json!({"set_payload": {"payload": {"t": text}, "points": [1]}}));
     update(&node, json!({"set_payload": {"payload": {"u": 1}, "points": [1]}}));
+    node.keeper.stop_wholly();
     drop(node);
     let node = Node::open(data.path()).unwrap();
     let request: RetrieveRequest = body(json!({"ids": [1]}));

@@ -30,6 +30,8 @@ pub struct State {
     pub drilled: BTreeMap<String, Drill>,
     /// Snapshots that the operator keeps.
     pub pinned: BTreeSet<String>,
+    /// Snapshots whose removal has begun and not ended: they may be there in part.
+    pub pruning: BTreeSet<String>,
 }
 
 /// A backup that has begun and not ended.
@@ -135,6 +137,9 @@ impl State {
             }
             Event::Unpinned { id } => {
                 let _was_there = self.pinned.remove(id);
+            }
+            Event::PruneBegin { id } => {
+                let _new = self.pruning.insert(id.clone());
             }
             Event::Pruned { id } => self.forget(id),
             Event::RestoreBegin { id, incoming, data, aside } => {
@@ -251,5 +256,6 @@ impl State {
         let _former = self.verified.remove(id);
         let _former = self.drilled.remove(id);
         let _was_there = self.pinned.remove(id);
+        let _was_there = self.pruning.remove(id);
     }
 }

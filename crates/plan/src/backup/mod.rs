@@ -183,6 +183,11 @@ pub enum Event {
         /// Id of the backup.
         id: String,
     },
+    /// A snapshot is about to be removed from the store.
+    PruneBegin {
+        /// Id of the backup.
+        id: String,
+    },
     /// A snapshot was removed from the store.
     Pruned {
         /// Id of the backup.

@@ -35,6 +35,8 @@ pub enum RecoveryAction {
     /// Remove what the backup has left in the store (`current` or `abandoned` in the state), and
     /// journal that it finished, not well.
     AbandonBackup(String),
+    /// Finish the removal of this backup from the store, and journal that it was pruned.
+    FinishPrune(String),
 }
 
 /// What to do so that the node serves again and nothing half-made is left, from `state` folded at
@@ -67,5 +69,6 @@ pub fn recovery(state: &State) -> Vec<RecoveryAction> {
     if let Some(current) = &state.current {
         actions.push(RecoveryAction::AbandonBackup(current.id.clone()));
     }
+    actions.extend(state.pruning.iter().cloned().map(RecoveryAction::FinishPrune));
     actions
 }

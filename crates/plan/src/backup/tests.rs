@@ -81,7 +81,9 @@ fn is_service(action: &RecoveryAction) -> bool {
         RecoveryAction::FinishSwap { .. }
         | RecoveryAction::StartEngine
         | RecoveryAction::ReleaseGate => true,
-        RecoveryAction::UndoRestore { .. } | RecoveryAction::AbandonBackup(_) => false,
+        RecoveryAction::UndoRestore { .. }
+        | RecoveryAction::AbandonBackup(_)
+        | RecoveryAction::FinishPrune(_) => false,
     }
 }
 
@@ -97,6 +99,7 @@ fn taken(action: &RecoveryAction) -> Event {
             Event::RestoreFailed { id: id.clone(), error: "interrupted".to_owned() }
         }
         RecoveryAction::AbandonBackup(_) => finished(false),
+        RecoveryAction::FinishPrune(id) => Event::Pruned { id: id.clone() },
     }
 }
 
@@ -198,9 +201,14 @@ fn a_failed_drill_takes_the_proof_back_and_pruning_forgets_all() {
     assert!(!state.verified.contains_key("b1") && !state.pinned.contains("b1"));
     assert_eq!(state.drilled["b1"].differences, 1);
 
+    events.push(Event::PruneBegin { id: id() });
+    let state = fold(&journal(events.clone()));
+    assert_eq!(recovery(&state), [RecoveryAction::FinishPrune(id())]);
+
     events.push(Event::Pruned { id: id() });
     let state = fold(&journal(events));
     assert_eq!(state, State { last_seq: state.last_seq, ..State::default() });
+    assert_eq!(recovery(&state), []);
 }
 
 #[test]
