@@ -10,9 +10,6 @@ use qmoor_agent::node::{NodeContext, Progress};
 use qmoor_agent::prune::{self, PruneReport};
 use qmoor_agent::restore::{self, RestorePlan, RestoreReport};
 use qmoor_plan::config::Config;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
 use crate::error::CliError;
 use crate::node::{agent, agent_error};
@@ -52,7 +49,11 @@ impl Reach {
     /// Takes a backup; only an agent can, because only it holds the gate.
     pub(crate) async fn backup(&self, request: &BackupRequest) -> Result<BackupReport, CliError> {
         match self {
-            Self::Agent(agent, out) => job(agent, *out, "/backup", request).await,
+            Self::Agent(agent, out) => {
+                let job =
+                    async |bar: ProgressBar| agent.backup(request, move |p| show(&bar, &p)).await;
+                shown(*out, "backup", job).await
+            }
             Self::Here(..) => {
                 Err(CliError::failed("no agent runs here, and only it can hold the requests")
                     .hint("`qmoor serve` starts the node"))
@@ -63,35 +64,35 @@ impl Reach {
     /// All backups, the oldest first.
     pub(crate) async fn backups(&self) -> Result<Vec<BackupInfo>, CliError> {
         match self {
-            Self::Agent(agent, _) => agent
-                .ask(hyper::Method::GET, "/backups", &Value::Null)
-                .await
-                .map_err(|error| agent_error(&error)),
+            Self::Agent(agent, _) => agent.backups().await.map_err(|error| agent_error(&error)),
             Self::Here(node, _) => catalogue::list(node).await.map_err(|error| node_error(&error)),
         }
     }
 
     /// What a restore would do.
-    pub(crate) async fn plan_restore(&self, id: Option<&str>) -> Result<RestorePlan, CliError> {
+    pub(crate) async fn plan_restore(&self, id: &str) -> Result<RestorePlan, CliError> {
         match self {
-            Self::Agent(agent, _) => agent
-                .ask(hyper::Method::POST, "/restore/plan", &json!({ "id": id }))
-                .await
-                .map_err(|error| agent_error(&error)),
+            Self::Agent(agent, _) => {
+                agent.plan_restore(id).await.map_err(|error| agent_error(&error))
+            }
             Self::Here(node, _) => {
-                restore::plan_restore(node, id).await.map_err(|error| node_error(&error))
+                restore::plan_restore(node, Some(id)).await.map_err(|error| node_error(&error))
             }
         }
     }
 
     /// Restores.
-    pub(crate) async fn restore(&self, id: Option<&str>) -> Result<RestoreReport, CliError> {
+    pub(crate) async fn restore(&self, id: &str) -> Result<RestoreReport, CliError> {
         match self {
-            Self::Agent(agent, out) => job(agent, *out, "/restore", &json!({ "id": id })).await,
+            Self::Agent(agent, out) => {
+                let job = async |bar: ProgressBar| agent.restore(id, move |p| show(&bar, &p)).await;
+                shown(*out, "restore", job).await
+            }
             Self::Here(node, out) => {
                 let bar = out.spinner("restore");
                 let done =
-                    restore::restore(node, None, None, id, &|progress| show(&bar, &progress)).await;
+                    restore::restore(node, None, None, Some(id), &|progress| show(&bar, &progress))
+                        .await;
                 bar.finish_and_clear();
                 done.map_err(|error| node_error(&error))
             }
@@ -99,12 +100,15 @@ impl Reach {
     }
 
     /// Drills.
-    pub(crate) async fn drill(&self, id: Option<&str>) -> Result<DrillReport, CliError> {
+    pub(crate) async fn drill(&self, id: &str) -> Result<DrillReport, CliError> {
         match self {
-            Self::Agent(agent, out) => job(agent, *out, "/drill", &json!({ "id": id })).await,
+            Self::Agent(agent, out) => {
+                let job = async |bar: ProgressBar| agent.drill(id, move |p| show(&bar, &p)).await;
+                shown(*out, "drill", job).await
+            }
             Self::Here(node, out) => {
                 let bar = out.spinner("drill");
-                let done = drill::drill(node, id, &|progress| show(&bar, &progress)).await;
+                let done = drill::drill(node, Some(id), &|progress| show(&bar, &progress)).await;
                 bar.finish_and_clear();
                 done.map_err(|error| node_error(&error))
             }
@@ -115,7 +119,7 @@ impl Reach {
     pub(crate) async fn prune(&self, dry_run: bool) -> Result<PruneReport, CliError> {
         match self {
             Self::Agent(agent, out) => {
-                job(agent, *out, "/prune", &json!({ "dry_run": dry_run })).await
+                shown(*out, "prune", async |_bar| agent.prune(dry_run).await).await
             }
             Self::Here(node, _) => {
                 prune::prune(node, dry_run).await.map_err(|error| node_error(&error))
@@ -126,11 +130,9 @@ impl Reach {
     /// Keeps a backup whatever the rules say, or leaves it to them again.
     pub(crate) async fn pin(&self, id: &str, remove: bool) -> Result<(), CliError> {
         match self {
-            Self::Agent(agent, _) => agent
-                .ask::<Value>(hyper::Method::POST, "/pin", &json!({ "id": id, "pinned": !remove }))
-                .await
-                .map(drop)
-                .map_err(|error| agent_error(&error)),
+            Self::Agent(agent, _) => {
+                agent.pin(id, !remove).await.map(drop).map_err(|error| agent_error(&error))
+            }
             Self::Here(node, _) => {
                 let done = if remove {
                     catalogue::unpin(node, id).await
@@ -170,15 +172,14 @@ pub(crate) fn program() -> Result<std::path::PathBuf, CliError> {
         .map_err(|error| CliError::failed(format!("cannot tell where qmoor is: {error}")))
 }
 
-async fn job<T: DeserializeOwned>(
-    agent: &Client,
+/// Runs a job of the agent with a spinner that tells what it is at.
+async fn shown<T>(
     out: Output,
-    path: &str,
-    body: &(impl Serialize + Sync),
+    what: &str,
+    job: impl AsyncFnOnce(ProgressBar) -> Result<T, ClientError>,
 ) -> Result<T, CliError> {
-    let bar = out.spinner(path.trim_start_matches('/').to_owned());
-    let shown = bar.clone();
-    let done = agent.job(path, body, move |progress: Progress| show(&shown, &progress)).await;
+    let bar = out.spinner(what);
+    let done = job(bar.clone()).await;
     bar.finish_and_clear();
     done.map_err(|error| agent_error(&error))
 }

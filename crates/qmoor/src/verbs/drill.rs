@@ -10,7 +10,7 @@ use crate::reach::Reach;
 pub(crate) async fn run(global: &Global, args: cli::Drill, out: Output) -> Result<(), CliError> {
     let reach = Reach::new(node::config(global)?, "drill", out).await?;
     let id = reach.resolve(&args.id).await?;
-    let report = reach.drill(Some(&id)).await?;
+    let report = reach.drill(&id).await?;
     let verdict = if report.ok { "restores" } else { "DOES NOT restore as it should" };
     let mut text = format!(
         "backup {} {verdict}: {} points, back in {:.1} s, all checks {:.1} s",

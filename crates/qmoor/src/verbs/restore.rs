@@ -14,7 +14,7 @@ use crate::reach::Reach;
 pub(crate) async fn run(global: &Global, args: cli::Restore, out: Output) -> Result<(), CliError> {
     let reach = Reach::new(node::config(global)?, "restore", out).await?;
     let id = reach.resolve(&args.id).await?;
-    let plan = reach.plan_restore(Some(&id)).await?;
+    let plan = reach.plan_restore(&id).await?;
     if args.dry_run {
         return out.result(&plan, plan_text(&plan));
     }
@@ -28,7 +28,7 @@ pub(crate) async fn run(global: &Global, args: cli::Restore, out: Output) -> Res
         return Err(CliError::failed("nothing was restored: the plan was not confirmed")
             .hint("--yes confirms it without asking"));
     }
-    let report = reach.restore(Some(&id)).await?;
+    let report = reach.restore(&id).await?;
     out.result(&report, report_text(&report))
 }
 

@@ -72,7 +72,7 @@ pub(super) async fn tell(
 
     destroy(&node.config.node.data)?;
     say(format!("6  destroyed {}", node.config.node.data.display()))?;
-    let restored = reach.restore(Some(&backup.id)).await?;
+    let restored = reach.restore(&backup.id).await?;
     let after = points::all(&door.searcher(), COLLECTION).await?;
     let equal = before == after;
     say(format!(
@@ -83,7 +83,7 @@ pub(super) async fn tell(
         if equal { "each with the same payload and vectors" } else { "NOT equal" },
     ))?;
 
-    let drill = reach.drill(Some(&backup.id)).await?;
+    let drill = reach.drill(&backup.id).await?;
     say(format!(
         "7  drilled: {}, back in {:.1} s",
         if drill.ok { "the backup restores" } else { "the backup does NOT restore" },
