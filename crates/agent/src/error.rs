@@ -39,11 +39,29 @@ pub enum NodeError {
     #[error("the engine is not running (hint: `qmoor status` says why)")]
     EngineDown,
     /// The engine did not end by itself.
-    #[error("the engine's stop was not clean ({}), so there is no backup of grade clean", exit_text(*exit_code))]
+    #[error("the engine's stop was not clean ({}), so there is no backup of grade clean (hint: `qmoor backup --allow-crash-consistent` takes one of grade crash)", exit_text(*exit_code, *out_of_memory))]
     UncleanStop {
         /// What it ended with; none if a signal ended it.
         exit_code: Option<i32>,
+        /// Whether the kernel ended it for want of memory.
+        out_of_memory: bool,
     },
+    /// Something started the engine while its data was being copied.
+    #[error("the engine was started by somebody else while the snapshot was taken, so it is thrown away (hint: leave the container to qmoor)")]
+    StartedMeanwhile,
+    /// The engine has not come to rest.
+    #[error("the engine is still {doing} after {after:?}: {what} (hint: come again when it is done, or give it longer: `backup.gate_timeout`)")]
+    StillBusy {
+        /// What it does.
+        doing: &'static str,
+        /// The collections.
+        what: String,
+        /// How long was waited.
+        after: Duration,
+    },
+    /// Writes cannot be held without a gateway.
+    #[error("without a gateway writes cannot be held, so a frozen file system has them half done (hint: `--mode stop`, or `--allow-crash-consistent`)")]
+    CannotHold,
     /// The gate opened by itself before the engine was stopped.
     #[error("the hold of the writes ran out before the engine was stopped")]
     LeaseLost,
@@ -59,7 +77,7 @@ pub enum NodeError {
     },
     /// The pause would be longer than is allowed.
     #[error(
-        "the pause is forecast to be {forecast:?}, longer than {max:?} (hint: `backup.max_pause` in qmoor.toml allows more)"
+        "the pause is forecast to be {forecast:.1?}, longer than {max:?} (hint: `--max-pause`, or `backup.max_pause` in qmoor.toml, allows more)"
     )]
     PauseTooLong {
         /// The median of the last pauses.
@@ -124,7 +142,10 @@ impl NodeError {
     }
 }
 
-fn exit_text(code: Option<i32>) -> String {
+fn exit_text(code: Option<i32>, out_of_memory: bool) -> String {
+    if out_of_memory {
+        return "ended by the kernel, which had no memory left".to_owned();
+    }
     code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"))
 }
 

@@ -1,6 +1,7 @@
 //! A node's state directory in the hands of its one owner: configuration, lock, journal and store together.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,10 +9,11 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::backup::{Event, State};
-use qmoor_plan::config::Config;
+use qmoor_plan::config::{Config, EngineKind};
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{EngineProcess, EngineSpec};
+use crate::engine::container::{self, ContainerSpec};
+use crate::engine::{EngineProcess, EngineSpec, RunsIn};
 use crate::error::NodeError;
 use crate::journal::Journal;
 use crate::lock::{Holder, Lock, LockError};
@@ -80,6 +82,18 @@ impl NodeContext {
         &self.0.config
     }
 
+    /// The `qmoor` binary.
+    pub fn program(&self) -> &Path {
+        &self.0.program
+    }
+
+    /// The image of the engine and what it was when it was first used; nothing of the embedded one.
+    pub fn image(&self) -> Option<String> {
+        let config = &self.0.config;
+        (config.engine.kind == EngineKind::Docker)
+            .then(|| container::pinned(&container_of(config, false)))
+    }
+
     /// What the journal says is true now.
     pub fn state(&self) -> State {
         self.0.journal.lock().state().clone()
@@ -115,11 +129,26 @@ impl NodeContext {
         Ok(claim)
     }
 
+    /// The node's engine.
+    pub fn engine(&self) -> EngineProcess {
+        let config = &self.0.config;
+        self.engine_of(config.node.data.clone(), "engine.log", false)
+            .remembering(config.node.state.join("data-existed"))
+    }
+
     /// An engine on another data folder, for a look at what was restored there.
     pub fn engine_on(&self, data: PathBuf, log: &str) -> EngineProcess {
+        self.engine_of(data, log, true)
+    }
+
+    fn engine_of(&self, data: PathBuf, log: &str, is_scratch: bool) -> EngineProcess {
         let config = &self.0.config;
+        let runs_in = match config.engine.kind {
+            EngineKind::Embedded => RunsIn::Child(self.0.program.clone()),
+            EngineKind::Docker => RunsIn::Container(Box::new(container_of(config, is_scratch))),
+        };
         EngineProcess::new(EngineSpec {
-            program: self.0.program.clone(),
+            runs_in,
             data,
             log: config.node.state.join(log),
             start_timeout: config.engine.start_timeout,
@@ -177,6 +206,33 @@ impl Drop for Claim {
             tracing::warn!(%error, "lock: cannot say that the node is idle again");
         }
         *inner.busy.lock() = None;
+    }
+}
+
+/// The container of a node, or one beside it for scratch.
+fn container_of(config: &Config, is_scratch: bool) -> ContainerSpec {
+    let is_door = !config.gateway.enabled && !is_scratch;
+    let gateway = &config.gateway;
+    let (address, http_port, grpc_port) = match is_door {
+        true => (gateway.listen, gateway.http_port, gateway.grpc_port),
+        false => (Ipv4Addr::LOCALHOST.into(), 0, 0),
+    };
+    let state = std::path::absolute(&config.node.state);
+    let node = state.unwrap_or_else(|_| config.node.state.clone());
+    let suffix = if is_scratch { "-scratch" } else { "" };
+    ContainerSpec {
+        name: format!("qmoor-{}{suffix}", config.node.name),
+        private: node.join("container"),
+        node,
+        image: config.engine.image.clone(),
+        user: config.engine.user,
+        nofile: config.engine.nofile,
+        socket: config.engine.socket.clone(),
+        address,
+        http_port,
+        grpc_port,
+        is_door,
+        is_scratch,
     }
 }
 

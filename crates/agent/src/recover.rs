@@ -23,7 +23,9 @@ pub async fn before_engine(node: &NodeContext) -> Result<(), NodeError> {
                 let old_data = old_data.exists().then_some(old_data);
                 node.record(&id, Event::Restored { id: id.clone(), old_data }).await?;
             }
-            RecoveryAction::StartEngine
+            // What was frozen is thawed before the journal is read: whoever looks at the data waits till then.
+            RecoveryAction::Thaw
+            | RecoveryAction::StartEngine
             | RecoveryAction::ReleaseGate
             | RecoveryAction::UndoRestore { .. }
             | RecoveryAction::AbandonBackup(_)
@@ -39,6 +41,7 @@ pub async fn after_engine(node: &NodeContext) {
     for action in recovery(&node.state()) {
         match action {
             RecoveryAction::FinishSwap { .. } => {}
+            RecoveryAction::Thaw => done(node, Step::Thaw).await,
             RecoveryAction::StartEngine => done(node, Step::Start).await,
             RecoveryAction::ReleaseGate => done(node, Step::Release).await,
             RecoveryAction::UndoRestore { id, incoming } => {

@@ -208,7 +208,7 @@ impl Run<'_> {
         let swapped = self.stop_and_swap().await;
         if let Some(engine) = self.engine {
             let mut steps = self.steps();
-            let start = async { Ok(engine.start().await?) };
+            let start = async { Ok((engine.start().await?, String::new())) };
             if let Err(error) = steps.bring_back(Step::Start, start).await {
                 tracing::error!(%error, "restore: the engine did not start; its supervisor goes on trying");
             }
@@ -217,7 +217,7 @@ impl Run<'_> {
             let mut steps = self.steps();
             let release = async {
                 hold.release();
-                Ok(())
+                Ok(((), String::new()))
             };
             steps.bring_back(Step::Release, release).await?;
         }
@@ -259,7 +259,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn hold(&self) -> Result<Option<Hold<'_>>, NodeError> {
+    async fn hold(&self) -> Result<Option<Hold>, NodeError> {
         let Some(gate) = self.gate else { return Ok(None) };
         let config = self.node.config();
         let lease = config.gateway.drain_timeout

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::control::{Agent, Control, ControlError};
-use crate::engine::{EngineError, EngineProcess, EngineSpec};
+use crate::engine::EngineError;
 use crate::error::NodeError;
 use crate::gateway::{Gateway, Limits, Listening, bind};
 use crate::keys::{Keyring, KeysError, NewKeys};
@@ -79,16 +79,9 @@ pub async fn serve(
     on_ready: impl FnOnce(ReadyInfo),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (context, keys, new_keys) = open(config, program.clone()).await?;
+    let (context, keys, new_keys) = open(config, program).await?;
     let config = context.config().clone();
-    let engine = EngineProcess::new(EngineSpec {
-        program,
-        data: config.node.data.clone(),
-        log: config.node.state.join("engine.log"),
-        start_timeout: config.engine.start_timeout,
-        stop_timeout: config.engine.stop_timeout,
-    })
-    .remembering(config.node.state.join("data-existed"));
+    let engine = context.engine();
     let listeners = listen(&config).await?;
     let agent = Agent::new(context, engine, keys);
     let addresses = addresses(&listeners);

@@ -1,28 +1,47 @@
-//! The engine as a child process: started, watched, stopped, and never left behind.
+//! The engine: started, watched, stopped, whatever it runs in.
 //!
-//! One task owns the child and is the only one that signals or reaps it, so a signal can never hit a
-//! process that took over its id. The engine's standard input is a pipe that nobody writes to: it closes
-//! when this process ends, however it ends, and the engine takes that as the order to flush and exit.
+//! The embedded engine is a child process. One task owns the child and is the only one that signals or reaps it, so
+//! a signal can never hit a process that took over its id. Its standard input is a pipe that nobody writes to: it
+//! closes when this process ends, however it ends, and the engine takes that as the order to flush and exit. The
+//! docker engine is a container; see [`container`].
 
 mod child;
+pub mod container;
+pub mod lineage;
 mod ready;
+mod running;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use child::Running;
+use container::ContainerSpec;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use qmoor_plan::config::EngineKind;
+use qmoor_plan::engine::{Lineage, LineageError, Version};
+use running::Running;
 use tokio::sync::{Semaphore, watch};
 
 use crate::keys::Secret;
 
+/// The version of Qdrant's API that the embedded engine speaks.
+const EMBEDDED_API: Version = Version { major: 1, minor: 19, patch: 0 };
+
+/// What an engine runs in.
+#[derive(Debug, Clone)]
+pub enum RunsIn {
+    /// A child process of this program, which has the `engine` command: the running `qmoor` binary.
+    Child(PathBuf),
+    /// A container.
+    Container(Box<ContainerSpec>),
+}
+
 /// How to run an engine.
 #[derive(Debug, Clone)]
 pub struct EngineSpec {
-    /// The program that has the `engine` command: the running `qmoor` binary.
-    pub program: PathBuf,
+    /// What it runs in.
+    pub runs_in: RunsIn,
     /// The directory the engine keeps its storage in.
     pub data: PathBuf,
     /// The file the engine's standard error is appended to.
@@ -49,6 +68,8 @@ pub struct Endpoint {
 pub struct StopReport {
     /// The exit code; none when a signal ended it or when it was not running.
     pub exit_code: Option<i32>,
+    /// Whether the kernel ended it for want of memory.
+    pub out_of_memory: bool,
     /// Whether the engine ended by itself with exit code 0, which means that everything is flushed.
     pub clean: bool,
     /// From the first SIGTERM to the end of the process.
@@ -73,6 +94,12 @@ pub enum EngineError {
     Unguarded { status: u16 },
     #[error("the engine at {address} cannot be asked whether it is guarded: {reason}")]
     Probe { address: SocketAddr, reason: String },
+    #[error("{doing}: {message}")]
+    Docker { doing: &'static str, message: String },
+    #[error("the image {image} {message}")]
+    Image { image: String, message: String },
+    #[error(transparent)]
+    Lineage(LineageError),
     #[error("data directory `{}` is missing (hint: `qmoor restore` brings it back from the last backup)", data.display())]
     DataMissing { data: PathBuf },
     #[error("the engine (process {pid}) is still there {after:?} after SIGKILL")]
@@ -220,18 +247,58 @@ impl EngineProcess {
         self.wanted.send_replace(false);
         let _turn = self.turn.acquire().await;
         let begun = Instant::now();
-        let Some(run) = self.running.lock().clone() else {
-            return Ok(StopReport { exit_code: None, clean: false, took: Duration::ZERO });
+        let run = self.running.lock().clone();
+        let Some(run) = run.filter(|run| !run.has_ended()) else {
+            let took = Duration::ZERO;
+            return Ok(StopReport { exit_code: None, out_of_memory: false, clean: false, took });
         };
-        if run.has_ended() {
-            return Ok(StopReport { exit_code: None, clean: false, took: Duration::ZERO });
+        if let RunsIn::Container(container) = &self.spec.runs_in {
+            container::will_stop(container).await?;
         }
         self.up.send_replace(None);
         let ended = run.end(self.spec.stop_timeout).await?;
         let took = begun.elapsed();
         let ms = took.as_millis();
-        tracing::info!(pid = run.pid, exit_code = ?ended.code, clean = ended.clean(), ms, "engine: up -> down");
-        Ok(StopReport { exit_code: ended.code, clean: ended.clean(), took })
+        let (exit, clean) = (ended.exit, ended.clean());
+        tracing::info!(pid = run.pid, exit_code = ?exit.code, exit.out_of_memory, clean, ms, "engine: up -> down");
+        let (exit_code, out_of_memory) = (exit.code, exit.out_of_memory);
+        Ok(StopReport { exit_code, out_of_memory, clean, took })
+    }
+
+    /// Whether nothing runs on the data at this moment. Asked again after a snapshot: something other than us may
+    /// have started the container meanwhile.
+    ///
+    /// # Errors
+    /// When that is not known.
+    pub async fn is_down(&self) -> Result<bool, EngineError> {
+        let ended = self.running.lock().as_ref().is_none_or(Running::has_ended);
+        match &self.spec.runs_in {
+            RunsIn::Child(_) => Ok(ended),
+            RunsIn::Container(container) => container::is_down(container).await,
+        }
+    }
+
+    /// Brings a stop to its end that a former agent may have begun before it was killed.
+    ///
+    /// # Errors
+    /// When that cannot be done; the engine must not be taken over then.
+    pub async fn finish_stop(&self) -> Result<(), EngineError> {
+        let _turn = self.turn.acquire().await;
+        match &self.spec.runs_in {
+            RunsIn::Child(_) => Ok(()),
+            RunsIn::Container(container) => container::finish_stop(&self.spec, container).await,
+        }
+    }
+
+    /// Removes the container of an engine that is not needed any more; a child process leaves nothing.
+    ///
+    /// # Errors
+    /// When the daemon does not do it, or the container is not ours.
+    pub async fn discard(&self) -> Result<(), EngineError> {
+        match &self.spec.runs_in {
+            RunsIn::Child(_) => Ok(()),
+            RunsIn::Container(container) => container::discard(container).await,
+        }
     }
 
     /// Kills the engine without letting it flush: for data that is gone or given up. It stays wanted.
@@ -251,26 +318,42 @@ impl EngineProcess {
         if self.data_missing() {
             return Err(EngineError::DataMissing { data: self.spec.data.clone() });
         }
+        let (run, endpoint) = match &self.spec.runs_in {
+            RunsIn::Child(program) => self.launch_child(program).await?,
+            RunsIn::Container(container) => {
+                container::launch(&self.spec, container, self.up.clone()).await?
+            }
+        };
+        *self.running.lock() = Some(run.clone());
+        self.remember();
+        {
+            let mut starts = self.starts.lock();
+            *starts = (starts.0 + 1, Some(Timestamp::now()));
+        }
+        let (pid, http, grpc) = (run.pid, endpoint.http, endpoint.grpc);
+        let ms = begun.elapsed().as_millis();
+        tracing::info!(pid, %http, %grpc, ms, "engine: down -> up");
+        self.up.send_replace(Some(endpoint.clone()));
+        // It may have ended between its greeting and the line above.
+        if run.has_ended() {
+            self.up.send_replace(None);
+        }
+        Ok(endpoint)
+    }
+
+    async fn launch_child(&self, program: &Path) -> Result<(Running, Endpoint), EngineError> {
         let log_start = child::prepare(&self.spec)?;
+        // The version of another kind's data says nothing about ours, and ours reads all of its own.
+        let before = lineage::of(&self.spec.data)?;
+        let version = before.map_or(EMBEDDED_API, |before| before.version.max(EMBEDDED_API));
+        lineage::check(&self.spec.data, Lineage { kind: EngineKind::Embedded, version })?;
         let api_key = Secret::random();
-        let (run, stdout) = Running::spawn(&self.spec, &api_key, self.up.clone())?;
-        let pid = run.pid;
+        let (run, stdout) = child::run(&self.spec, program, &api_key, self.up.clone())?;
         *self.running.lock() = Some(run.clone());
         match ready::greet(&self.spec, &run, stdout, api_key, log_start).await {
             Ok(endpoint) => {
-                self.remember();
-                {
-                    let mut starts = self.starts.lock();
-                    *starts = (starts.0 + 1, Some(Timestamp::now()));
-                }
-                let (http, grpc, ms) = (endpoint.http, endpoint.grpc, begun.elapsed().as_millis());
-                tracing::info!(pid, %http, %grpc, ms, "engine: down -> up");
-                self.up.send_replace(Some(endpoint.clone()));
-                // It may have ended between its greeting and the line above.
-                if run.has_ended() {
-                    self.up.send_replace(None);
-                }
-                Ok(endpoint)
+                lineage::note(&self.spec.data, Lineage { kind: EngineKind::Embedded, version });
+                Ok((run, endpoint))
             }
             Err(error) => {
                 run.kill().await?;

@@ -7,7 +7,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::ChildStdout;
 use tokio::time::{Instant, timeout_at};
 
-use super::child::Running;
+use super::running::Running;
 use super::{Endpoint, EngineError, EngineSpec};
 use crate::durable;
 use crate::keys::Secret;
@@ -42,7 +42,7 @@ pub(super) async fn greet(
         Ok(Ok(count)) if count > 0 => {}
         Ok(Ok(_) | Err(_)) => {
             // Standard output closed: the process is ending, or has.
-            let exit_code = run.exited(deadline).await.ok_or_else(too_slow)?;
+            let exit_code = run.exited(deadline).await.ok_or_else(too_slow)?.code;
             let last_words = match out_of_room(&spec.data).filter(|_| exit_code.is_none()) {
                 Some(why) => why,
                 None => last_words(&spec.log, log_start),
@@ -64,7 +64,7 @@ pub(super) async fn greet(
 }
 
 /// Asks for the collections without a key; anything but 401 is an engine open to everyone on this host.
-async fn refuses_without_key(address: SocketAddr) -> Result<(), EngineError> {
+pub(super) async fn refuses_without_key(address: SocketAddr) -> Result<(), EngineError> {
     let failed = |reason: String| EngineError::Probe { address, reason };
     let stream =
         tokio::net::TcpStream::connect(address).await.map_err(|error| failed(error.to_string()))?;

@@ -31,7 +31,7 @@ async fn fake(status: u16, script: &str) -> Fake {
     std::fs::write(&program, text).unwrap();
     std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
     let engine = EngineProcess::new(EngineSpec {
-        program,
+        runs_in: RunsIn::Child(program),
         data: dir.path().join("data"),
         log: dir.path().join("engine.log"),
         start_timeout: Duration::from_secs(20),

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use qmoor_plan::access::Effect;
-use tokio::sync::{Notify, Semaphore, SemaphorePermit, oneshot, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::time::Instant;
 
 /// How many held requests are let go at once, and the pause before the next ones: the engine has just
@@ -37,7 +37,7 @@ pub struct Gate {
 struct Inner {
     limits: GateLimits,
     /// One permit: there is one hold at a time.
-    holder: Semaphore,
+    holder: Arc<Semaphore>,
     state: Mutex<State>,
     /// Told whenever a permit comes back.
     idle: Notify,
@@ -175,11 +175,11 @@ pub struct DrainTimeout {
 
 /// The right to hold requests. Ends on [`Hold::release`], when dropped, and when its lease is over.
 #[derive(Debug)]
-pub struct Hold<'gate> {
+pub struct Hold {
     inner: Arc<Inner>,
     number: u64,
     lease: tokio::task::AbortHandle,
-    _holder: Option<SemaphorePermit<'gate>>,
+    _holder: Option<OwnedSemaphorePermit>,
 }
 
 impl Gate {
@@ -188,7 +188,7 @@ impl Gate {
     pub fn new(limits: GateLimits) -> Self {
         let inner = Inner {
             limits,
-            holder: Semaphore::new(1),
+            holder: Arc::new(Semaphore::new(1)),
             state: Mutex::default(),
             idle: Notify::new(),
             hurry: watch::Sender::new(false),
@@ -238,8 +238,8 @@ impl Gate {
     }
 
     /// Holds writes from now on, for no longer than the lease. Waits for an earlier hold to end.
-    pub async fn hold_writes(&self, lease: Duration) -> Hold<'_> {
-        let holder = self.inner.holder.acquire().await.ok();
+    pub async fn hold_writes(&self, lease: Duration) -> Hold {
+        let holder = Arc::clone(&self.inner.holder).acquire_owned().await.ok();
         let number = {
             let mut state = self.inner.state.lock();
             state.phase = Phase::WritesHeld;
@@ -263,7 +263,7 @@ impl Gate {
     }
 }
 
-impl Hold<'_> {
+impl Hold {
     /// Waits until nothing of what is held is in flight any more. After half the hold budget (or half the
     /// time, if that is less), requests that wait for their client to send or to read are cut off: one slow
     /// client must not use up the patience of all the others.
@@ -307,7 +307,7 @@ impl Hold<'_> {
     }
 }
 
-impl Drop for Hold<'_> {
+impl Drop for Hold {
     fn drop(&mut self) {
         self.lease.abort();
         self.inner.open(self.number);

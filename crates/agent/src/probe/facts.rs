@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use qmoor_plan::manifest::{CollectionFacts, Manifest, Sample};
+use qmoor_plan::manifest::{CollectionFacts, Difference, Manifest, Sample};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::ask::{Client, escaped};
 use super::{ProbeError, golden};
+use crate::error::NodeError;
 
 /// What an engine holds.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +38,36 @@ pub enum Scope<'a> {
 }
 
 impl Facts {
+    /// Counts, names and configuration must be after a stop what they were before it. If not, the engine lost
+    /// something, and the backup with it.
+    pub fn same_counts(&self, after: &Self) -> Result<(), NodeError> {
+        let mut differences = Vec::new();
+        let mut differ = |what: String, expected: String, found: String| {
+            if expected != found {
+                differences.push(Difference { what, expected, found });
+            }
+        };
+        let told = |facts: Option<&CollectionFacts>| {
+            facts.map_or_else(
+                || "nothing".to_owned(),
+                |facts| format!("{} points, configuration {}", facts.points, facts.config_hash),
+            )
+        };
+        for name in self.collections.keys().chain(after.collections.keys()) {
+            let (expected, found) = (self.collections.get(name), after.collections.get(name));
+            differ(format!("collection `{name}`"), told(expected), told(found));
+        }
+        differ("aliases".to_owned(), format!("{:?}", self.aliases), format!("{:?}", after.aliases));
+        differences.dedup();
+        match differences.is_empty() {
+            true => Ok(()),
+            false => Err(NodeError::Differs {
+                what: "the engine is not what it was before its stop",
+                differences,
+            }),
+        }
+    }
+
     /// These facts in the place of those in `manifest`.
     pub fn in_place_of(self, manifest: &Manifest) -> Manifest {
         Manifest { collections: self.collections, aliases: self.aliases, ..manifest.clone() }
@@ -71,6 +102,30 @@ pub async fn optimizers_busy(client: &Client) -> Result<Vec<String>, ProbeError>
         }
     }
     Ok(busy)
+}
+
+/// How many points there are, in all collections, as the engine counts them by itself.
+pub async fn points(client: &Client) -> Result<u64, ProbeError> {
+    let mut points: u64 = 0;
+    for name in names(client).await? {
+        let info = client.get(&format!("/collections/{}", escaped(&name))).await?;
+        points += info.get("points_count").and_then(Value::as_u64).unwrap_or(0);
+    }
+    Ok(points)
+}
+
+/// The names of the collections with updates that are acknowledged and not yet applied. Says nothing of an engine
+/// that has no such queue.
+pub async fn updates_queued(client: &Client) -> Result<Vec<String>, ProbeError> {
+    let mut queued = Vec::new();
+    for name in names(client).await? {
+        let info = client.get(&format!("/collections/{}", escaped(&name))).await?;
+        let length = info.pointer("/update_queue/length").and_then(Value::as_u64);
+        if length.unwrap_or(0) > 0 {
+            queued.push(name);
+        }
+    }
+    Ok(queued)
 }
 
 async fn names(client: &Client) -> Result<Vec<String>, ProbeError> {

@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 pub use ask::Client;
-pub use facts::{Facts, Scope, observe, optimizers_busy};
+pub use facts::{Facts, Scope, observe, optimizers_busy, points, updates_queued};
 
 /// Why the facts could not be had.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 
-use super::{Event, Record, Step};
+use super::{Course, Event, Mode, Record, Step};
 
 /// What the journal says is true now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +20,8 @@ pub struct State {
     pub engine_down: bool,
     /// Whether a hold was intended and no release has been made since.
     pub gate_held: bool,
+    /// Whether a freeze was intended and no thaw has been made since.
+    pub frozen: bool,
     /// Backups that ended well and are not pruned, by id.
     pub completed: BTreeMap<String, Completed>,
     /// Backups that were begun and given up: what they left in the store can go.
@@ -53,6 +55,10 @@ pub struct InProgress {
     pub done: BTreeSet<Step>,
     /// The step that failed first, and why.
     pub failed: Option<(Step, String)>,
+    /// Every step that failed.
+    pub troubled: BTreeSet<Step>,
+    /// Which steps it takes.
+    pub course: Course,
 }
 
 /// A restore that has begun and not ended.
@@ -79,6 +85,10 @@ pub struct Completed {
     pub pause_ms: f64,
     /// What the store grew by, in bytes.
     pub bytes_added: u64,
+    /// How many points it holds.
+    pub points: u64,
+    /// How its point was made.
+    pub mode: Mode,
 }
 
 /// What a drill showed.
@@ -110,7 +120,7 @@ impl State {
         self.last_seq = self.last_seq.max(record.seq);
         let (backup, at) = (&record.backup, record.at);
         match &record.event {
-            Event::Begin { batch_id, labels, why } => self.begin(InProgress {
+            Event::Begin { batch_id, labels, why, course } => self.begin(InProgress {
                 id: backup.clone(),
                 begun_at: at,
                 batch_id: batch_id.clone(),
@@ -119,12 +129,15 @@ impl State {
                 step: None,
                 done: BTreeSet::new(),
                 failed: None,
+                troubled: BTreeSet::new(),
+                course: *course,
             }),
             Event::Intent { step } => self.intend(backup, *step),
             Event::Done { step, note: _ } => self.done(backup, *step),
             Event::Failed { step, error } => self.fail(backup, *step, error),
-            Event::Finished { ok, pause_ms, bytes_added } => {
-                let completed = Completed { at, pause_ms: *pause_ms, bytes_added: *bytes_added };
+            Event::Finished { ok, pause_ms, bytes_added, points, mode } => {
+                let (pause_ms, bytes_added, points, mode) = (*pause_ms, *bytes_added, *points, *mode);
+                let completed = Completed { at, pause_ms, bytes_added, points, mode };
                 self.finish(backup, ok.then_some(completed));
             }
             Event::Verified { id } => self.prove(id, at),
@@ -178,15 +191,19 @@ impl State {
         match step {
             Step::HoldWrites | Step::HoldAll => self.gate_held = true,
             Step::Stop => self.engine_down = true,
+            Step::Freeze => self.frozen = true,
             Step::Gate
             | Step::FirstPass
             | Step::Drain
             | Step::Manifest
             | Step::Sync
             | Step::Snapshot
+            | Step::Thaw
             | Step::Start
+            | Step::Compare
             | Step::Release
             | Step::Settle
+            | Step::Observe
             | Step::Verify
             | Step::Prune => {}
         }
@@ -199,6 +216,7 @@ impl State {
         match step {
             Step::Start => self.engine_down = false,
             Step::Release => self.gate_held = false,
+            Step::Thaw => self.frozen = false,
             Step::Gate
             | Step::FirstPass
             | Step::HoldWrites
@@ -207,8 +225,11 @@ impl State {
             | Step::HoldAll
             | Step::Stop
             | Step::Sync
+            | Step::Freeze
             | Step::Snapshot
+            | Step::Compare
             | Step::Settle
+            | Step::Observe
             | Step::Verify
             | Step::Prune => {}
         }
@@ -220,6 +241,7 @@ impl State {
     fn fail(&mut self, backup: &str, step: Step, error: &str) {
         if let Some(current) = self.current_of(backup) {
             let _first = current.failed.get_or_insert_with(|| (step, error.to_owned()));
+            let _new = current.troubled.insert(step);
         }
     }
 

@@ -5,6 +5,7 @@
 //! a crash at any moment [`recovery`] knows what may have happened. It brings the service back
 //! first and cleans up second.
 
+mod course;
 mod fold;
 mod recovery;
 
@@ -12,6 +13,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
+pub use course::{Course, Mode, Next, next};
 pub use fold::{Completed, Drill, InProgress, RestoreInProgress, State, fold};
 use jiff::Timestamp;
 pub use recovery::{RecoveryAction, recovery};
@@ -37,14 +39,22 @@ pub enum Step {
     Stop,
     /// Sync the file system.
     Sync,
+    /// Freeze the file system, so that nothing changes under the snapshot.
+    Freeze,
     /// Copy what has changed: the point in time is fixed when this returns.
     Snapshot,
+    /// Thaw the file system.
+    Thaw,
     /// Start the engine.
     Start,
+    /// Hold what the engine has after its start against what it had before its stop.
+    Compare,
     /// Let the held requests go.
     Release,
     /// Wait until the store has everything.
     Settle,
+    /// Ask an engine on a copy of the snapshot for the facts of the manifest, where nobody held the writes.
+    Observe,
     /// Read it back, and write the manifest beside it.
     Verify,
     /// Remove what no rule keeps.
@@ -53,7 +63,7 @@ pub enum Step {
 
 impl Step {
     /// All of them, in their order.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 18] = [
         Self::Gate,
         Self::FirstPass,
         Self::HoldWrites,
@@ -62,10 +72,14 @@ impl Step {
         Self::HoldAll,
         Self::Stop,
         Self::Sync,
+        Self::Freeze,
         Self::Snapshot,
+        Self::Thaw,
         Self::Start,
+        Self::Compare,
         Self::Release,
         Self::Settle,
+        Self::Observe,
         Self::Verify,
         Self::Prune,
     ];
@@ -82,10 +96,14 @@ impl Step {
             Self::HoldAll => "hold_all",
             Self::Stop => "stop",
             Self::Sync => "sync",
+            Self::Freeze => "freeze",
             Self::Snapshot => "snapshot",
+            Self::Thaw => "thaw",
             Self::Start => "start",
+            Self::Compare => "compare",
             Self::Release => "release",
             Self::Settle => "settle",
+            Self::Observe => "observe",
             Self::Verify => "verify",
             Self::Prune => "prune",
         }
@@ -98,9 +116,15 @@ impl fmt::Display for Step {
     }
 }
 
+/// The form of the records written now. A journal with a later one was written by a later qmoor.
+pub const RECORD_VERSION: u32 = 1;
+
 /// One line of the journal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Record {
+    /// The form of this record; see [`RECORD_VERSION`].
+    #[serde(rename = "v", default = "first_version")]
+    pub version: u32,
     /// Number of the line, from 1, without gaps.
     pub seq: u64,
     /// When it was written.
@@ -109,6 +133,10 @@ pub struct Record {
     pub backup: String,
     /// What happened.
     pub event: Event,
+}
+
+fn first_version() -> u32 {
+    1
 }
 
 /// What happened, or is about to.
@@ -125,6 +153,9 @@ pub enum Event {
         labels: BTreeMap<String, String>,
         /// Who asked, or what for.
         why: String,
+        /// Which steps it takes.
+        #[serde(default)]
+        course: Course,
     },
     /// A step is about to be taken. Restores journal `Stop` and `Start` like this, too.
     Intent {
@@ -156,6 +187,12 @@ pub enum Event {
         /// What the store grew by, in bytes.
         #[serde(default)]
         bytes_added: u64,
+        /// How many points it holds.
+        #[serde(default)]
+        points: u64,
+        /// How its point was made.
+        #[serde(default)]
+        mode: Mode,
     },
     /// A snapshot was read back and is as its manifest says.
     Verified {
@@ -226,5 +263,15 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// The end of a backup that was given up; `ok` if it turns out to be complete all the same.
+    #[must_use]
+    pub fn given_up(ok: bool) -> Self {
+        Self::Finished { ok, pause_ms: 0.0, bytes_added: 0, points: 0, mode: Mode::Stop }
+    }
+}
+
+#[cfg(test)]
+mod schedules;
 #[cfg(test)]
 mod tests;

@@ -28,6 +28,8 @@ pub enum RecoveryAction {
         /// Where the old data goes.
         aside: PathBuf,
     },
+    /// Thaw the file system, unless it is not frozen. Comes before anything touches it.
+    Thaw,
     /// Start the engine, unless it runs. Retried for ever.
     StartEngine,
     /// Release the gate, unless it is open.
@@ -42,11 +44,14 @@ pub enum RecoveryAction {
 /// What to do so that the node serves again and nothing half-made is left, from `state` folded at
 /// the crash or the failure; empty when nothing is open.
 ///
-/// Order: a swap that has begun (two renames, at once), the engine, the gate, and only then what
+/// Order: the thaw, a swap that has begun (two renames, at once), the engine, the gate, and only then what
 /// takes time.
 #[must_use]
 pub fn recovery(state: &State) -> Vec<RecoveryAction> {
     let mut actions = Vec::new();
+    if state.frozen {
+        actions.push(RecoveryAction::Thaw);
+    }
     let restore = state.restore.as_ref();
     if let Some(restore) = restore.filter(|restore| restore.swapping) {
         actions.push(RecoveryAction::FinishSwap {

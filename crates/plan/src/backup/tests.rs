@@ -6,18 +6,18 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Event, Record, RecoveryAction, State, Step, fold, recovery};
+use super::{Course, Event, Mode, RECORD_VERSION, Record, RecoveryAction, State, Step, fold, recovery};
 
 fn journal(events: Vec<Event>) -> Vec<Record> {
     let at: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
     (1..)
         .zip(events)
-        .map(|(seq, event)| Record { seq, at, backup: "b1".to_owned(), event })
+        .map(|(seq, event)| Record { version: RECORD_VERSION, seq, at, backup: "b1".to_owned(), event })
         .collect()
 }
 
 fn begin() -> Event {
-    Event::Begin { batch_id: None, labels: BTreeMap::new(), why: "test".to_owned() }
+    Event::Begin { batch_id: None, labels: BTreeMap::new(), why: "test".to_owned(), course: Course::default() }
 }
 
 fn intent(step: Step) -> Event {
@@ -29,7 +29,7 @@ fn done(step: Step) -> Event {
 }
 
 fn finished(ok: bool) -> Event {
-    Event::Finished { ok, pause_ms: 40.0, bytes_added: 10 }
+    Event::Finished { ok, pause_ms: 40.0, bytes_added: 10, points: 3, mode: Mode::Freeze }
 }
 
 fn whole_backup() -> Vec<Event> {
@@ -79,6 +79,7 @@ fn may_be_held(events: &[Event]) -> bool {
 fn is_service(action: &RecoveryAction) -> bool {
     match action {
         RecoveryAction::FinishSwap { .. }
+        | RecoveryAction::Thaw
         | RecoveryAction::StartEngine
         | RecoveryAction::ReleaseGate => true,
         RecoveryAction::UndoRestore { .. }
@@ -93,6 +94,7 @@ fn taken(action: &RecoveryAction) -> Event {
         RecoveryAction::FinishSwap { id, aside, .. } => {
             Event::Restored { id: id.clone(), old_data: Some(aside.clone()) }
         }
+        RecoveryAction::Thaw => done(Step::Thaw),
         RecoveryAction::StartEngine => done(Step::Start),
         RecoveryAction::ReleaseGate => done(Step::Release),
         RecoveryAction::UndoRestore { id, .. } => {
@@ -173,7 +175,7 @@ fn a_whole_backup_leaves_nothing_to_do_and_is_remembered() {
     assert_eq!(state.current, None);
     assert!(state.completed.contains_key("b1") && state.verified.contains_key("b1"));
     assert!(state.abandoned.is_empty());
-    assert_eq!(state.last_seq, 2 * 14 + 3);
+    assert_eq!(state.last_seq, 2 * 18 + 3);
 }
 
 #[test]
@@ -224,11 +226,11 @@ fn the_lines_of_the_journal_keep_their_form() {
     .map(|record| serde_json::to_string(record).unwrap())
     .collect();
     insta::assert_snapshot!(lines.join("\n"), @r#"
-    {"seq":1,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"begin","batch_id":null,"labels":{},"why":"test"}}
-    {"seq":2,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"intent","step":"hold_writes"}}
-    {"seq":3,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"done","step":"stop","note":""}}
-    {"seq":4,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"finished","ok":true,"pause_ms":40.0,"bytes_added":10}}
-    {"seq":5,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"drilled","id":"b1","ok":true,"rto_ms":1.5,"differences":0}}
+    {"v":1,"seq":1,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"begin","batch_id":null,"labels":{},"why":"test","course":{"mode":"stop","freezes":false,"holds":true}}}
+    {"v":1,"seq":2,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"intent","step":"hold_writes"}}
+    {"v":1,"seq":3,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"done","step":"stop","note":""}}
+    {"v":1,"seq":4,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"finished","ok":true,"pause_ms":40.0,"bytes_added":10,"points":3,"mode":"freeze"}}
+    {"v":1,"seq":5,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"drilled","id":"b1","ok":true,"rto_ms":1.5,"differences":0}}
     "#);
 }
 
@@ -256,6 +258,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     events.extend([finished(false), Event::Pruned { id: "b1".to_owned() }]);
     let backup = prop::sample::select(vec!["b1", "b2", ""]);
     (any::<u64>(), backup, prop::sample::select(events)).prop_map(|(seq, backup, event)| Record {
+        version: RECORD_VERSION,
         seq,
         at: Timestamp::UNIX_EPOCH,
         backup: backup.to_owned(),
@@ -281,7 +284,7 @@ proptest! {
                 _ => String::new(),
             };
             let (seq, at) = (0, Timestamp::UNIX_EPOCH);
-            state.apply(&Record { seq, at, backup, event: taken(&action) });
+            state.apply(&Record { version: RECORD_VERSION, seq, at, backup, event: taken(&action) });
         }
         prop_assert_eq!(recovery(&state), vec![]);
     }

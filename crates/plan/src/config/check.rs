@@ -2,12 +2,13 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::Config;
+use super::{Config, EngineKind};
 use super::read::Reader;
 
 /// Tells `reader` of everything in `config` that contradicts something else in it.
 pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
     ports(config, reader);
+    doors(config, reader);
     folders(config, reader);
     let kept = &config.retention;
     let rules = [kept.last, kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.min_verified];
@@ -19,6 +20,15 @@ pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
             message,
             "set `last` to 1 or more",
         );
+    }
+}
+
+/// Without a gateway there must be something that has a door of its own.
+fn doors(config: &Config, reader: &mut Reader<'_>) {
+    if !config.gateway.enabled && config.engine.kind == EngineKind::Embedded {
+        let message = "is false, and the embedded engine listens on loopback only".to_owned();
+        let hint = "set `engine.kind` to \"docker\", or leave the gateway on";
+        reader.contradiction("gateway.enabled", "engine.kind", message, hint);
     }
 }
 

@@ -26,6 +26,12 @@ pub enum Kind {
     Path,
     /// An IP address.
     Address,
+    /// `repository:vX.Y.Z`, and `@sha256:…` behind it if wanted.
+    Image,
+    /// `UID` or `UID:GID`, in numbers, or nothing.
+    User,
+    /// `true` or `false`.
+    Switch,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number from the first to the second, both included.
@@ -42,6 +48,9 @@ impl Key {
             Kind::Name => "name".to_owned(),
             Kind::Path => "path".to_owned(),
             Kind::Address => "IP address".to_owned(),
+            Kind::Image => "image".to_owned(),
+            Kind::User => "`UID` or `UID:GID`, or empty".to_owned(),
+            Kind::Switch => "true or false".to_owned(),
             Kind::Choice(words) => quoted(words),
             Kind::Number(min, max) => format!("number, {min} to {max}"),
             Kind::Duration(min, max) => {
@@ -130,10 +139,39 @@ const KEYS: &[Key] = &[
     ),
     key(
         "engine.kind",
-        Kind::Choice(&["embedded"]),
+        Kind::Choice(&["embedded", "docker"]),
         "\"embedded\"",
         "Which engine. `embedded` is the storage engine of Qdrant as a library, inside the \
-         `qmoor` binary.",
+         `qmoor` binary. `docker` is the official image in a container. They do not read each \
+         other's data.",
+    ),
+    key(
+        "engine.image",
+        Kind::Image,
+        "\"qdrant/qdrant:v1.19.0\"",
+        "The image of the docker engine, pinned by its version; a digest behind it is checked. \
+         Without one the first start notes which image it was, and another one under the same \
+         name is refused.",
+    ),
+    key(
+        "engine.user",
+        Kind::User,
+        "\"\"",
+        "User of the docker engine, such as `1000:1000`; the data is given to it. Unless set, the \
+         user of the image.",
+    ),
+    key(
+        "engine.nofile",
+        Kind::Number(0, 1_048_576),
+        "65536",
+        "Most open files of the docker engine. 0 leaves it to the Docker daemon, where the host \
+         does not allow it to be raised.",
+    ),
+    key(
+        "engine.socket",
+        Kind::Path,
+        "\"/var/run/docker.sock\"",
+        "Socket of the Docker daemon.",
     ),
     key(
         "engine.start_timeout",
@@ -148,6 +186,14 @@ const KEYS: &[Key] = &[
         "\"2m\"",
         "Longest wait for the engine to end by itself. After that it is killed, and the stop is \
          not clean.",
+    ),
+    key(
+        "gateway.enabled",
+        Kind::Switch,
+        "true",
+        "Whether there is a gateway. Without one, clients talk to the container of the docker \
+         engine itself, which is published on the same address and ports, with Qdrant's own keys: \
+         no roles but read-only and full, and nothing is held around a backup.",
     ),
     key(
         "gateway.listen",

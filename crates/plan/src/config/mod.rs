@@ -16,7 +16,9 @@ pub use check::normal;
 pub use keys::{Key, Kind, reference};
 pub use read::{ConfigError, Problem};
 pub use render::{reference_markdown, template};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+
+use crate::engine::Image;
 
 /// Everything `qmoor.toml` says, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -55,6 +57,14 @@ pub struct Node {
 pub struct Engine {
     /// Which engine.
     pub kind: EngineKind,
+    /// The image of the docker engine.
+    pub image: Image,
+    /// The user inside the container, as `UID` or `UID:GID`; the image's own if there is none.
+    pub user: Option<(u32, u32)>,
+    /// Most open files of the container; the limit of the Docker daemon if there is none.
+    pub nofile: Option<u64>,
+    /// The socket of the Docker daemon.
+    pub socket: PathBuf,
     /// Longest wait from its start to its first answer.
     pub start_timeout: Duration,
     /// Longest wait for it to end by itself; after that it is killed, and the stop is not clean.
@@ -62,16 +72,31 @@ pub struct Engine {
 }
 
 /// Which engine serves the vectors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EngineKind {
+    /// The official image, in a container.
+    Docker,
     /// Our own server over the storage engine of Qdrant as a library.
     Embedded,
+}
+
+impl EngineKind {
+    /// The word for it in `qmoor.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Docker => "docker",
+            Self::Embedded => "embedded",
+        }
+    }
 }
 
 /// The door clients come through.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Gateway {
+    /// Whether there is one; without, clients talk to the container itself.
+    pub enabled: bool,
     /// Address it listens on.
     pub listen: IpAddr,
     /// Port for REST (and gRPC); 0 means any free port.

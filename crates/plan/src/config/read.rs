@@ -13,6 +13,7 @@ use super::{
     Backup, Config, Engine, EngineKind, Gateway, Log, LogFormat, LogLevel, Node, Retention, Store,
     StoreKind, check,
 };
+use crate::engine::{Image, Version};
 
 /// A `qmoor.toml` that cannot be used, with everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -237,15 +238,7 @@ impl<'t> Reader<'t> {
             path: inside(self, "store.path", "store"),
         };
         Config {
-            engine: Engine {
-                kind: self.choice(
-                    "engine.kind",
-                    EngineKind::Embedded,
-                    &[("embedded", EngineKind::Embedded)],
-                ),
-                start_timeout: self.duration("engine.start_timeout"),
-                stop_timeout: self.duration("engine.stop_timeout"),
-            },
+            engine: self.engine(&resolve),
             gateway: self.gateway(),
             backup: Backup {
                 max_pause: self.duration("backup.max_pause"),
@@ -270,8 +263,54 @@ impl<'t> Reader<'t> {
         Node { name: self.name("node.name"), dir, data, state }
     }
 
+    fn engine(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Engine {
+        let kinds = [EngineKind::Embedded, EngineKind::Docker].map(|kind| (kind.as_str(), kind));
+        let nofile: u64 = self.number("engine.nofile");
+        Engine {
+            kind: self.choice("engine.kind", EngineKind::Embedded, &kinds),
+            image: self.image("engine.image"),
+            user: self.user("engine.user"),
+            nofile: (nofile > 0).then_some(nofile),
+            socket: self.path("engine.socket", resolve),
+            start_timeout: self.duration("engine.start_timeout"),
+            stop_timeout: self.duration("engine.stop_timeout"),
+        }
+    }
+
+    fn image(&mut self, path: &'static str) -> Image {
+        let version = Version { major: 0, minor: 0, patch: 0 };
+        let none = Image { repository: String::new(), tag: String::new(), digest: None, version };
+        let text = self.take(path, String::new(), |_, value| value.as_str().map(str::to_owned));
+        match Image::parse(&text) {
+            Ok(image) => image,
+            Err(error) => {
+                let line = self.values.get(path).and_then(|found| found.line);
+                let message = error.to_string();
+                self.problems.push(Problem { key: path.to_owned(), line, message, hint: None });
+                none
+            }
+        }
+    }
+
+    /// Without a group of its own the group has the number of the user, as Docker has it.
+    fn user(&mut self, path: &str) -> Option<(u32, u32)> {
+        self.take(path, None, |_, value| {
+            let text = value.as_str()?;
+            if text.is_empty() {
+                return Some(None);
+            }
+            let (user, group) = text.split_once(':').unwrap_or((text, text));
+            Some(Some((user.parse().ok()?, group.parse().ok()?)))
+        })
+    }
+
+    fn switch(&mut self, path: &str) -> bool {
+        self.take(path, true, |_, value| value.as_bool())
+    }
+
     fn gateway(&mut self) -> Gateway {
         Gateway {
+            enabled: self.switch("gateway.enabled"),
             listen: self.address("gateway.listen"),
             http_port: self.number("gateway.http_port"),
             grpc_port: self.number("gateway.grpc_port"),
@@ -315,6 +354,9 @@ fn wanted(kind: &Kind) -> String {
         Kind::Name => "a name of at most 64 letters, digits, `.`, `_` and `-`".to_owned(),
         Kind::Path => "a path in quotes, not empty".to_owned(),
         Kind::Address => "an IP address in quotes, like \"127.0.0.1\"".to_owned(),
+        Kind::Image => "an image in quotes, like \"qdrant/qdrant:v1.19.0\"".to_owned(),
+        Kind::User => "a user in quotes, like \"1000:1000\", or empty".to_owned(),
+        Kind::Switch => "true or false".to_owned(),
         Kind::Choice([word]) => format!("\"{word}\""),
         Kind::Choice(words) => format!("one of {}", keys::quoted(words)),
         Kind::Number(min, max) => format!("a whole number from {min} to {max}"),

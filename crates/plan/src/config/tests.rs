@@ -80,7 +80,9 @@ fn every_key_is_taken_from_the_file() {
     let defaults = parse("").unwrap();
     for key in reference() {
         for value in other_values(&key.kind, key.default) {
-            let text = format!("{} = {value}", key.path);
+            // Only the docker engine does without a gateway.
+            let base = if key.path == "gateway.enabled" { "engine.kind = \"docker\"\n" } else { "" };
+            let text = format!("{base}{} = {value}", key.path);
             let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_ne!(config, defaults, "{text} changes nothing");
         }
@@ -93,6 +95,9 @@ fn other_values(kind: &Kind, default: &str) -> Vec<String> {
         Kind::Name => vec!["\"other\"".to_owned()],
         Kind::Path => vec!["\"./other\"".to_owned()],
         Kind::Address => vec!["\"10.0.2.15\"".to_owned(), "\"::1\"".to_owned()],
+        Kind::Image => vec!["\"other:v1.2.3\"".to_owned()],
+        Kind::User => vec!["\"1000\"".to_owned(), "\"1000:2000\"".to_owned()],
+        Kind::Switch => vec!["false".to_owned()],
         Kind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
         Kind::Number(min, max) => vec![min.to_string(), max.to_string()],
         Kind::Duration(min, max) => [min, max].map(|d| format!("\"{}ms\"", d.as_millis())).into(),
@@ -107,6 +112,9 @@ fn values_out_of_range_are_refused() {
             Kind::Name => vec!["\"\"".to_owned(), "\"a b\"".to_owned(), "7".to_owned()],
             Kind::Path => vec!["\"\"".to_owned(), "true".to_owned(), "\"\\u0000\"".to_owned()],
             Kind::Address => vec!["\"localhost\"".to_owned(), "\"1.2.3\"".to_owned()],
+            Kind::Image => vec!["\"q:latest\"".to_owned(), "\"q\"".to_owned(), "\"q:dev\"".to_owned()],
+            Kind::User => vec!["\"root\"".to_owned(), "\"1:2:3\"".to_owned(), "7".to_owned()],
+            Kind::Switch => vec!["\"true\"".to_owned(), "1".to_owned()],
             Kind::Choice(_) => vec!["\"other\"".to_owned(), "\"\"".to_owned()],
             Kind::Number(min, max) => {
                 let mut values = vec![(max + 1).to_string(), "-1".to_owned(), "1.5".to_owned()];
@@ -173,7 +181,10 @@ fn a_wrong_type_is_answered_with_the_right_one() {
     insta::assert_snapshot!(complaint("gateway = 5"), @"/etc/qmoor/qmoor.toml:1: gateway: must be a table, not 5");
     insta::assert_snapshot!(complaint("[gateway]\nhttp_port = \"6333\""), @r#"/etc/qmoor/qmoor.toml:2: gateway.http_port: must be a whole number from 0 to 65535, not "6333""#);
     insta::assert_snapshot!(complaint("gateway.hold_budget = 4"), @r#"/etc/qmoor/qmoor.toml:1: gateway.hold_budget: must be a duration in quotes, like "4s", from 1ms to 1m, not 4"#);
-    insta::assert_snapshot!(complaint("engine.kind = \"docker\""), @r#"/etc/qmoor/qmoor.toml:1: engine.kind: must be "embedded", not "docker""#);
+    insta::assert_snapshot!(complaint("engine.kind = \"podman\""), @r#"/etc/qmoor/qmoor.toml:1: engine.kind: must be one of "embedded", "docker", not "podman""#);
+    insta::assert_snapshot!(complaint("engine.image = \"qdrant/qdrant:latest\""), @"/etc/qmoor/qmoor.toml:1: engine.image: must name a version, like qdrant/qdrant:v1.19.0: `latest` is another engine each time");
+    insta::assert_snapshot!(complaint("engine.user = \"root\""), @r#"/etc/qmoor/qmoor.toml:1: engine.user: must be a user in quotes, like "1000:1000", or empty, not "root""#);
+    insta::assert_snapshot!(complaint("gateway.enabled = \"no\""), @r#"/etc/qmoor/qmoor.toml:1: gateway.enabled: must be true or false, not "no""#);
     insta::assert_snapshot!(complaint("log.level = \"loud\""), @r#"/etc/qmoor/qmoor.toml:1: log.level: must be one of "error", "warn", "info", "debug", "trace", not "loud""#);
     insta::assert_snapshot!(complaint("node.data = [1]"), @"/etc/qmoor/qmoor.toml:1: node.data: must be a path in quotes, not empty, not an array");
 }
@@ -196,6 +207,7 @@ fn text_that_is_no_toml_is_refused_with_its_line() {
 #[test]
 fn settings_that_contradict_each_other_are_refused() {
     insta::assert_snapshot!(complaint("[gateway]\nhttp_port = 7000\ngrpc_port = 7000"), @"/etc/qmoor/qmoor.toml:3: gateway.grpc_port: is 7000, and so is `gateway.http_port` (hint: give them different ports; each serves REST and gRPC)");
+    insta::assert_snapshot!(complaint("gateway.enabled = false"), @r#"/etc/qmoor/qmoor.toml:1: gateway.enabled: is false, and the embedded engine listens on loopback only (hint: set `engine.kind` to "docker", or leave the gateway on)"#);
     insta::assert_snapshot!(complaint("[retention]\nlast = 0\ndaily = 0\nweekly = 0\nmonthly = 0\nmin_verified = 0"), @"/etc/qmoor/qmoor.toml:2: retention.last: no rule of `[retention]` keeps anything (hint: set `last` to 1 or more)");
     insta::assert_snapshot!(complaint("node.data = \"/v\"\nstore.path = \"/v/./store\""), @"/etc/qmoor/qmoor.toml:2: store.path: `/v/store` is inside `node.data` (`/v`) (hint: choose folders that lie outside each other)");
     insta::assert_snapshot!(complaint("node.data = \"/v/store/x\"\nstore.path = \"/v/store\""), @"/etc/qmoor/qmoor.toml:1: node.data: `/v/store/x` is inside `store.path` (`/v/store`) (hint: choose folders that lie outside each other)");

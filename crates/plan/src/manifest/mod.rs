@@ -81,6 +81,9 @@ pub struct EngineInfo {
     pub kind: String,
     /// Version of the wire API it speaks.
     pub version: String,
+    /// The image that ran, by name and id; `None` for the embedded engine.
+    #[serde(default)]
+    pub image: Option<String>,
     /// Exit code of the stop before the snapshot; `None` if it was killed or not stopped.
     #[serde(default)]
     pub exit_code: Option<i32>,

@@ -30,6 +30,7 @@ fn manifest() -> Manifest {
         engine: EngineInfo {
             kind: "embedded".to_owned(),
             version: "1.19.0".to_owned(),
+            image: None,
             exit_code: Some(0),
         },
         collections: [("docs".to_owned(), docs)].into(),

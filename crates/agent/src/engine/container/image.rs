@@ -1,0 +1,171 @@
+//! The image: there or pulled, and the same one as ever.
+
+use std::path::PathBuf;
+
+use bollard::Docker;
+use bollard::models::ImageInspect;
+use bollard::query_parameters::CreateImageOptionsBuilder;
+use futures::StreamExt;
+use serde::{Deserialize, Serialize};
+
+use super::{ContainerSpec, docker_error, is_missing};
+use crate::durable;
+use crate::engine::EngineError;
+
+/// Which image a name stood for when it was first used here.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Pinned {
+    /// The name, with the tag.
+    image: String,
+    /// The daemon's id of it, which is the hash of what is in it.
+    id: String,
+}
+
+/// An image that is there.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// The hash of what is in it.
+    pub(super) id: String,
+    /// The user it says it runs as.
+    user: String,
+}
+
+impl Found {
+    /// User and group that the engine runs as.
+    pub(super) fn owner(&self, container: &ContainerSpec) -> Result<(u32, u32), EngineError> {
+        if let Some(owner) = container.user {
+            return Ok(owner);
+        }
+        if self.user.is_empty() || self.user == "root" {
+            return Ok((0, 0));
+        }
+        let (user, group) = self.user.split_once(':').unwrap_or((&self.user, &self.user));
+        match (user.parse(), group.parse()) {
+            (Ok(user), Ok(group)) => Ok((user, group)),
+            (_, _) => Err(EngineError::Image {
+                image: container.image.to_string(),
+                message: format!(
+                    "runs as user `{}`, whose number is not known (hint: set `engine.user`, such as \"1000:1000\")",
+                    self.user
+                ),
+            }),
+        }
+    }
+}
+
+/// Finds the image or pulls it, and makes sure that it is the one its name has always meant here.
+pub(super) async fn ensure(docker: &Docker, container: &ContainerSpec) -> Result<Found, EngineError> {
+    let name = container.image.to_string();
+    let found = match find(docker, container).await? {
+        Some(found) => found,
+        None => {
+            pull(docker, container).await?;
+            find(docker, container).await?.ok_or_else(|| EngineError::Image {
+                image: name.clone(),
+                message: "was pulled and is not there".to_owned(),
+            })?
+        }
+    };
+    let id = found.id.unwrap_or_default();
+    let user = found.config.and_then(|config| config.user).unwrap_or_default();
+    pin(container, &id)?;
+    Ok(Found { id, user })
+}
+
+/// By tag, so that an image that was loaded from a file is found; its digest, if one is asked for, is then that of
+/// the registry or of the image itself.
+async fn find(docker: &Docker, container: &ContainerSpec) -> Result<Option<ImageInspect>, EngineError> {
+    let tagged = container.image.tagged();
+    let found = match docker.inspect_image(&tagged).await {
+        Ok(found) => found,
+        Err(error) if is_missing(&error) => return Ok(None),
+        Err(error) => return Err(docker_error("looking for the image", &error)),
+    };
+    let Some(digest) = &container.image.digest else { return Ok(Some(found)) };
+    let digests = found.repo_digests.iter().flatten();
+    let mut known = digests.filter_map(|name| name.rsplit_once('@').map(|(_, digest)| digest));
+    if found.id.as_ref() == Some(digest) || known.any(|known| known == digest) {
+        return Ok(Some(found));
+    }
+    Err(EngineError::Image {
+        image: container.image.to_string(),
+        message: format!(
+            "is here with another digest ({}) (hint: `docker image rm {tagged}`, and it is pulled by its digest)",
+            found.id.unwrap_or_default()
+        ),
+    })
+}
+
+async fn pull(docker: &Docker, container: &ContainerSpec) -> Result<(), EngineError> {
+    let image = &container.image;
+    tracing::info!(%image, "engine: the image is pulled");
+    // Of a digest the daemon makes no tag, so it is asked for by its tag, and the digest is looked at then.
+    let options = CreateImageOptionsBuilder::new().from_image(&image.repository).tag(&image.tag).build();
+    let mut progress = docker.create_image(Some(options), None, None);
+    let mut said = std::time::Instant::now();
+    while let Some(step) = progress.next().await {
+        let step = step.map_err(|error| EngineError::Image {
+            image: image.to_string(),
+            message: format!(
+                "cannot be pulled: {} (hint: `docker pull {}` tells more; `docker load` brings it without a registry)",
+                error.to_string().replace('\n', " "),
+                image.tagged()
+            ),
+        })?;
+        if said.elapsed() >= std::time::Duration::from_secs(2) {
+            said = std::time::Instant::now();
+            let detail = step.progress_detail.unwrap_or_default();
+            tracing::info!(
+                %image,
+                layer = step.id,
+                status = step.status,
+                bytes = detail.current,
+                of = detail.total,
+                "engine: the image is pulled"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The first use of a name notes what it meant.
+fn pin(container: &ContainerSpec, id: &str) -> Result<(), EngineError> {
+    let path = file(container);
+    let failed = |source| EngineError::Prepare { path: path.clone(), source };
+    let now = Pinned { image: container.image.tagged(), id: id.to_owned() };
+    let before: Option<Pinned> = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(failed(error)),
+    };
+    match before {
+        Some(before) if before == now => Ok(()),
+        // A digest in the configuration has been checked, and says more than the first use.
+        Some(before) if before.image == now.image && container.image.digest.is_none() => {
+            Err(EngineError::Image {
+                image: container.image.to_string(),
+                message: format!(
+                    "is another image than before: {} was {} (hint: if that is meant, remove {})",
+                    now.id,
+                    before.id,
+                    path.display()
+                ),
+            })
+        }
+        Some(_) | None => {
+            let bytes = serde_json::to_vec(&now).map_err(|error| failed(error.into()))?;
+            fs_err::create_dir_all(&container.private).map_err(failed)?;
+            durable::write_durable(&path, &bytes, 0o600).map_err(failed)
+        }
+    }
+}
+
+/// The hash of what the image is here, once it was used.
+pub(super) fn pinned(container: &ContainerSpec) -> Option<String> {
+    let pinned: Pinned = serde_json::from_slice(&std::fs::read(file(container)).ok()?).ok()?;
+    (pinned.image == container.image.tagged()).then_some(pinned.id)
+}
+
+fn file(container: &ContainerSpec) -> PathBuf {
+    container.private.join("image.json")
+}
