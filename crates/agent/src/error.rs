@@ -12,6 +12,7 @@ use crate::journal::JournalError;
 use crate::lock::LockError;
 use crate::probe::ProbeError;
 use crate::store::StoreError;
+use crate::volume::VolumeError;
 
 /// Why it was not done. Whatever it is, the service was brought back before this was returned, unless the
 /// variant says otherwise.
@@ -26,6 +27,9 @@ pub enum NodeError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The volume is not there, or not what it should be.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// The engine could not be started or stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),

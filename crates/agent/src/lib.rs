@@ -20,3 +20,4 @@ pub mod restore;
 pub mod serve;
 pub mod store;
 pub mod supervise;
+pub mod volume;

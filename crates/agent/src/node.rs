@@ -15,7 +15,8 @@ use crate::engine::{EngineProcess, EngineSpec};
 use crate::error::NodeError;
 use crate::journal::Journal;
 use crate::lock::{Holder, Lock, LockError};
-use crate::store::Store;
+use crate::store::{self, SnapshotStore};
+use crate::volume;
 
 /// One line of talk about a running backup, restore or drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ struct Inner {
     idle: String,
     lock: Mutex<Lock>,
     journal: Mutex<Journal>,
-    store: Mutex<Option<Store>>,
+    store: Mutex<Option<Arc<dyn SnapshotStore>>>,
     busy: Mutex<Option<Holder>>,
 }
 
@@ -53,7 +54,8 @@ struct Inner {
 pub struct Claim(NodeContext);
 
 impl NodeContext {
-    /// Makes the node's folders if they are missing, takes its lock for `why`, and reads its journal.
+    /// Makes the node's folders if they are missing, takes its lock for `why`, mounts its volume, and reads its
+    /// journal.
     /// `program` is the `qmoor` binary, which is also the engine.
     ///
     /// # Errors
@@ -63,6 +65,8 @@ impl NodeContext {
         fs_err::create_dir_all(&config.node.dir).map_err(io_error)?;
         private_dir(&config.node.state).map_err(io_error)?;
         let lock = Lock::acquire(&config.node.state.join("lock"), why)?;
+        // Before anything looks for the data: what a crash left frozen blocks, what is not mounted looks empty.
+        volume::bring_up(&config)?;
         let journal = Journal::open(&config.node.state.join("journal.jsonl"))?;
         Ok(Self(Arc::new(Inner {
             config,
@@ -156,16 +160,14 @@ impl NodeContext {
     }
 
     /// The store, opened at its first use. Blocks.
-    pub fn store(&self) -> Result<Store, NodeError> {
+    pub fn store(&self) -> Result<Arc<dyn SnapshotStore>, NodeError> {
         let mut store = self.0.store.lock();
         if let Some(store) = store.as_ref() {
-            return Ok(store.clone());
+            return Ok(Arc::clone(store));
         }
-        let config = &self.0.config;
         let must_exist = !self.0.journal.lock().state().completed.is_empty();
-        let key = config.node.state.join("store.key");
-        let opened = Store::open(&config.store.path, &key, must_exist)?;
-        *store = Some(opened.clone());
+        let opened = store::open(&self.0.config, must_exist)?;
+        *store = Some(Arc::clone(&opened));
         Ok(opened)
     }
 }

@@ -20,6 +20,7 @@ use crate::gate::{Gate, Hold};
 use crate::node::{NodeContext, Progress, Watch};
 use crate::probe::{self, Client, Scope};
 use crate::store::Entry;
+use crate::volume;
 
 /// How long the restored engine may take over one question.
 const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
@@ -325,6 +326,9 @@ fn plan_of(
             data.display(),
             data.display()
         ));
+    }
+    if let Some(why) = volume::trouble(node.config()) {
+        refusals.push(why);
     }
     if is_mount_point(&data) {
         refusals.push(format!("{} is a mount point and cannot be swapped", data.display()));

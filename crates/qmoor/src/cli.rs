@@ -69,6 +69,9 @@ pub(crate) enum Verb {
     Keys(Keys),
     /// The embedded engine alone: a Qdrant-compatible server on one directory
     Engine(Engine),
+    /// Thaw a file system once the process that froze it is gone, or the time is over
+    #[command(hide = true)]
+    ThawWatchdog(ThawWatchdog),
     /// Print what would be used elsewhere
     Render(Render),
     /// Print a completion script for a shell
@@ -288,6 +291,17 @@ pub(crate) struct Engine {
     /// gRPC port, where --grpc is not given
     #[arg(long, hide = true, env = "QDRANT__SERVICE__GRPC_PORT")]
     pub(crate) grpc_port: Option<u16>,
+}
+
+/// `qmoor thaw-watchdog`, which only the agent calls
+#[derive(Debug, Args)]
+pub(crate) struct ThawWatchdog {
+    /// Where the file system is mounted
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mount: PathBuf,
+    /// Longest freeze, in milliseconds
+    #[arg(long, value_name = "N")]
+    pub(crate) after_ms: u64,
 }
 
 /// `qmoor render`

@@ -13,6 +13,7 @@ mod pause;
 pub(crate) mod steps;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -26,7 +27,7 @@ use crate::gate::Gate;
 use crate::node::{NodeContext, Watch};
 use crate::probe::{self, Client};
 use crate::prune::prune_claimed;
-use crate::store::{FirstPass, Labels, Store};
+use crate::store::{Labels, Prepared, SnapshotStore};
 use pause::Paused;
 use steps::Steps;
 
@@ -137,17 +138,7 @@ pub async fn backup(
 pub(crate) async fn abandon(node: &NodeContext, id: &str) {
     let left = id.to_owned();
     let cleaned = node
-        .blocking("cleaning up after a backup", move |node| {
-            let store = node.store()?;
-            store.remove_first_passes()?;
-            let complete =
-                store.list()?.iter().any(|entry| entry.id == left && entry.manifest.is_some());
-            if !complete {
-                store.remove(&[left])?;
-                store.reclaim()?;
-            }
-            Ok(complete)
-        })
+        .blocking("cleaning up after a backup", move |node| Ok(node.store()?.sweep(&left)?))
         .await;
     let ok = match cleaned {
         Ok(complete) => complete,
@@ -230,17 +221,18 @@ impl Run<'_> {
             .await
     }
 
-    async fn first_pass(&mut self) -> Result<(Store, FirstPass), NodeError> {
+    async fn first_pass(&mut self) -> Result<(Arc<dyn SnapshotStore>, Prepared), NodeError> {
         let (node, labels, max) = (self.node, self.labels.clone(), self.max_pause());
         self.steps
             .take(Step::FirstPass, async move {
                 let passed = node.blocking("the first pass", move |node| {
                     let store = node.store()?;
-                    store.remove_first_passes()?;
-                    first::passes(node, store, &labels, max)
+                    let prepared = first::prepare(node, store.as_ref(), &labels, max)?;
+                    Ok((store, prepared))
                 });
-                let (store, first, note) = passed.await?;
-                Ok(((store, first), note))
+                let (store, prepared) = passed.await?;
+                let note = prepared.note.clone();
+                Ok(((store, prepared), note))
             })
             .await
     }
@@ -249,12 +241,11 @@ impl Run<'_> {
         self.request.max_pause.unwrap_or(self.node.config().backup.max_pause)
     }
 
-    async fn settle(&mut self, store: &Store) -> Result<(), NodeError> {
-        let (node, store) = (self.node, store.clone());
+    async fn settle(&mut self, store: &Arc<dyn SnapshotStore>) -> Result<(), NodeError> {
+        let (node, store) = (self.node, Arc::clone(store));
         self.steps
             .take(Step::Settle, async move {
-                node.blocking("settling the store", move |_| Ok(store.remove_first_passes()?))
-                    .await?;
+                node.blocking("settling the store", move |_| Ok(store.settle()?)).await?;
                 Ok(((), String::new()))
             })
             .await
@@ -286,11 +277,11 @@ impl Run<'_> {
     /// The snapshot is read back before the manifest makes it count, and the manifest after it is written.
     async fn verify(
         &mut self,
-        store: &Store,
+        store: &Arc<dyn SnapshotStore>,
         paused: &Paused,
         manifest: Manifest,
     ) -> Result<Manifest, NodeError> {
-        let (node, store, labels) = (self.node, store.clone(), self.labels.clone());
+        let (node, store, labels) = (self.node, Arc::clone(store), self.labels.clone());
         let (taken, id) = (paused.taken.clone(), self.labels.id.clone());
         let manifest = self
             .steps
@@ -304,7 +295,7 @@ impl Run<'_> {
                         };
                         let bytes = serde_json::to_vec(&manifest)
                             .map_err(|err| unreadable(err.to_string()))?;
-                        store.write_manifest(&labels, bytes.clone(), manifest.created_at)?;
+                        store.write_manifest(&labels, &bytes, manifest.created_at)?;
                         if store.manifest(&store.find(&labels.id)?)? == Some(bytes) {
                             Ok(manifest)
                         } else {

@@ -1,5 +1,6 @@
 //! The part of a backup that clients feel: from the hold of the writes to the release.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -13,7 +14,7 @@ use crate::engine::Endpoint;
 use crate::error::NodeError;
 use crate::gate::Hold;
 use crate::probe::{self, Client, Facts, Scope};
-use crate::store::{FirstPass, Store, Taken};
+use crate::store::{Prepared, SnapshotStore, Taken};
 
 /// What is added to the sum of all deadlines for what has none.
 const LEASE_MARGIN: Duration = Duration::from_secs(120);
@@ -30,8 +31,8 @@ pub(super) struct Paused {
 /// Holds, stops, takes the point, starts, releases. The service is back when this returns, with an error too.
 pub(super) async fn pause(
     run: &mut Run<'_>,
-    store: &Store,
-    first: FirstPass,
+    store: &Arc<dyn SnapshotStore>,
+    prepared: Prepared,
 ) -> Result<Paused, NodeError> {
     let begun = Instant::now();
     let (gate, lease) = (run.gate, lease(run));
@@ -39,7 +40,7 @@ pub(super) async fn pause(
         .steps
         .take(Step::HoldWrites, async move { Ok((gate.hold_writes(lease).await, String::new())) })
         .await?;
-    let point = point(run, &hold, store, first).await;
+    let point = point(run, &hold, store, prepared).await;
     let back = match &point {
         Ok(_) => start(run).await.map(Some),
         Err(_) if !run.engine.wanted() => start(run).await.map(Some),
@@ -70,8 +71,8 @@ type Point = (Facts, Taken, Option<i32>, Timestamp);
 async fn point(
     run: &mut Run<'_>,
     hold: &Hold<'_>,
-    store: &Store,
-    first: FirstPass,
+    store: &Arc<dyn SnapshotStore>,
+    prepared: Prepared,
 ) -> Result<Point, NodeError> {
     drain(run, hold).await?;
     let facts = facts(run).await?;
@@ -79,7 +80,7 @@ async fn point(
     let exit_code = stop(run, hold).await?;
     sync(run).await?;
     let at = Timestamp::now();
-    let taken = snapshot(run, store, first).await?;
+    let taken = snapshot(run, store, prepared).await?;
     Ok((facts, taken, exit_code, at))
 }
 
@@ -156,13 +157,17 @@ async fn sync(run: &mut Run<'_>) -> Result<(), NodeError> {
         .await
 }
 
-async fn snapshot(run: &mut Run<'_>, store: &Store, first: FirstPass) -> Result<Taken, NodeError> {
-    let (node, store, labels) = (run.node, store.clone(), run.labels.clone());
+async fn snapshot(
+    run: &mut Run<'_>,
+    store: &Arc<dyn SnapshotStore>,
+    prepared: Prepared,
+) -> Result<Taken, NodeError> {
+    let (node, store, labels) = (run.node, Arc::clone(store), run.labels.clone());
     run.steps
         .take(Step::Snapshot, async move {
             let taken = node
-                .blocking("the second pass", move |node| {
-                    Ok(store.second_pass(&first, &node.config().node.data, &labels)?)
+                .blocking("taking the snapshot", move |node| {
+                    Ok(store.take(&prepared, &node.config().node.data, &labels)?)
                 })
                 .await?;
             let note = format!("{} bytes read", taken.bytes_read_stopped);

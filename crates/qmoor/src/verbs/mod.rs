@@ -16,6 +16,7 @@ pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod thaw_watchdog;
 
 use jiff::Timestamp;
 
