@@ -12,6 +12,7 @@ use crate::journal::JournalError;
 use crate::lock::LockError;
 use crate::probe::ProbeError;
 use crate::store::StoreError;
+use crate::volume::VolumeError;
 
 /// Why it was not done. Whatever it is, the service was brought back before this was returned, unless the
 /// variant says otherwise.
@@ -26,6 +27,9 @@ pub enum NodeError {
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The volume is not there, or not what it should be.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// The engine could not be started or stopped.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -47,10 +51,14 @@ pub enum NodeError {
         out_of_memory: bool,
     },
     /// Something started the engine while its data was being copied.
-    #[error("the engine was started by somebody else while the snapshot was taken, so it is thrown away (hint: leave the container to qmoor)")]
+    #[error(
+        "the engine was started by somebody else while the snapshot was taken, so it is thrown away (hint: leave the container to qmoor)"
+    )]
     StartedMeanwhile,
     /// The engine has not come to rest.
-    #[error("the engine is still {doing} after {after:?}: {what} (hint: come again when it is done, or give it longer: `backup.gate_timeout`)")]
+    #[error(
+        "the engine is still {doing} after {after:?}: {what} (hint: come again when it is done, or give it longer: `backup.gate_timeout`)"
+    )]
     StillBusy {
         /// What it does.
         doing: &'static str,
@@ -60,7 +68,9 @@ pub enum NodeError {
         after: Duration,
     },
     /// Writes cannot be held without a gateway.
-    #[error("without a gateway writes cannot be held, so a frozen file system has them half done (hint: `--mode stop`, or `--allow-crash-consistent`)")]
+    #[error(
+        "without a gateway writes cannot be held, so a frozen file system has them half done (hint: `--mode stop`, or `--allow-crash-consistent`)"
+    )]
     CannotHold,
     /// The gate opened by itself before the engine was stopped.
     #[error("the hold of the writes ran out before the engine was stopped")]
@@ -92,6 +102,22 @@ pub enum NodeError {
         what: &'static str,
         /// All of them.
         differences: Vec<Difference>,
+    },
+    /// The engine cannot be upgraded to that.
+    #[error("no upgrade to {to}: {why}")]
+    UpgradeRefused {
+        /// What was asked for.
+        to: String,
+        /// Why not.
+        why: String,
+    },
+    /// The upgrade failed, and the node is as it was before.
+    #[error("the upgrade to {to} was taken back, and the node is as it was: {why}")]
+    UpgradeTakenBack {
+        /// What was asked for.
+        to: String,
+        /// What was wrong with it.
+        why: Box<NodeError>,
     },
     /// A restore or drill is not possible as things are.
     #[error("backup `{id}` cannot be restored: {why}")]

@@ -179,7 +179,9 @@ fn read(bytes: &[u8]) -> Result<(Vec<Record>, usize), Flaw> {
     }
     // A torn record of ours begins as all of them do.
     let is_ours = bytes.first().is_none_or(|first| *first == b'{' || *first == 0);
-    match records.is_empty() && (!is_ours || bytes.iter().filter(|byte| **byte == b'\n').count() > 1) {
+    match records.is_empty()
+        && (!is_ours || bytes.iter().filter(|byte| **byte == b'\n').count() > 1)
+    {
         true => Err(Flaw::NotOurs),
         false => Ok((records, length)),
     }
@@ -269,7 +271,8 @@ mod tests {
     fn a_file_that_is_no_journal_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("journal.jsonl");
-        for text in ["MZ\u{1}\u{2}", "hello\n", "[node]\nname = \"a\"\n", "{\"a\":1}\n{\"b\":2}\n"] {
+        for text in ["MZ\u{1}\u{2}", "hello\n", "[node]\nname = \"a\"\n", "{\"a\":1}\n{\"b\":2}\n"]
+        {
             std::fs::write(&path, text).unwrap();
             let err = Journal::open(&path).unwrap_err();
             assert!(matches!(err, JournalError::NotOurs { .. }), "{text}: {err}");

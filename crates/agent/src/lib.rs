@@ -20,3 +20,5 @@ pub mod restore;
 pub mod serve;
 pub mod store;
 pub mod supervise;
+pub mod upgrade;
+pub mod volume;

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::backup::{Event, State};
 use qmoor_plan::config::{Config, EngineKind};
+use qmoor_plan::engine::Image;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::container::{self, ContainerSpec};
@@ -17,7 +18,8 @@ use crate::engine::{EngineProcess, EngineSpec, RunsIn};
 use crate::error::NodeError;
 use crate::journal::Journal;
 use crate::lock::{Holder, Lock, LockError};
-use crate::store::Store;
+use crate::store::{self, SnapshotStore};
+use crate::volume;
 
 /// One line of talk about a running backup, restore or drill.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,7 +48,7 @@ struct Inner {
     idle: String,
     lock: Mutex<Lock>,
     journal: Mutex<Journal>,
-    store: Mutex<Option<Store>>,
+    store: Mutex<Option<Arc<dyn SnapshotStore>>>,
     busy: Mutex<Option<Holder>>,
 }
 
@@ -55,7 +57,8 @@ struct Inner {
 pub struct Claim(NodeContext);
 
 impl NodeContext {
-    /// Makes the node's folders if they are missing, takes its lock for `why`, and reads its journal.
+    /// Makes the node's folders if they are missing, takes its lock for `why`, mounts its volume, and reads its
+    /// journal.
     /// `program` is the `qmoor` binary, which is also the engine.
     ///
     /// # Errors
@@ -65,6 +68,8 @@ impl NodeContext {
         fs_err::create_dir_all(&config.node.dir).map_err(io_error)?;
         private_dir(&config.node.state).map_err(io_error)?;
         let lock = Lock::acquire(&config.node.state.join("lock"), why)?;
+        // Before anything looks for the data: what a crash left frozen blocks, what is not mounted looks empty.
+        volume::bring_up(&config)?;
         let journal = Journal::open(&config.node.state.join("journal.jsonl"))?;
         Ok(Self(Arc::new(Inner {
             config,
@@ -92,6 +97,16 @@ impl NodeContext {
         let config = &self.0.config;
         (config.engine.kind == EngineKind::Docker)
             .then(|| container::pinned(&container_of(config, false)))
+    }
+
+    /// The image that the docker engine runs: the configured one, or one it was upgraded to since.
+    pub fn effective_image(&self) -> Image {
+        container::effective(&container_of(&self.0.config, false))
+    }
+
+    /// From the next start on the docker engine runs this image, or the configured one again.
+    pub fn use_image(&self, image: Option<&Image>) -> Result<(), NodeError> {
+        Ok(container::use_image(&container_of(&self.0.config, false), image)?)
     }
 
     /// What the journal says is true now.
@@ -185,16 +200,14 @@ impl NodeContext {
     }
 
     /// The store, opened at its first use. Blocks.
-    pub fn store(&self) -> Result<Store, NodeError> {
+    pub fn store(&self) -> Result<Arc<dyn SnapshotStore>, NodeError> {
         let mut store = self.0.store.lock();
         if let Some(store) = store.as_ref() {
-            return Ok(store.clone());
+            return Ok(Arc::clone(store));
         }
-        let config = &self.0.config;
         let must_exist = !self.0.journal.lock().state().completed.is_empty();
-        let key = config.node.state.join("store.key");
-        let opened = Store::open(&config.store.path, &key, must_exist)?;
-        *store = Some(opened.clone());
+        let opened = store::open(&self.0.config, must_exist)?;
+        *store = Some(Arc::clone(&opened));
         Ok(opened)
     }
 }
@@ -207,6 +220,20 @@ impl Drop for Claim {
         }
         *inner.busy.lock() = None;
     }
+}
+
+/// The container of a node of this configuration, as a Compose file.
+#[must_use]
+pub fn compose(config: &Config) -> String {
+    let container = container_of(config, false);
+    let spec = EngineSpec {
+        runs_in: RunsIn::Container(Box::new(container.clone())),
+        data: config.node.data.clone(),
+        log: config.node.state.join("engine.log"),
+        start_timeout: config.engine.start_timeout,
+        stop_timeout: config.engine.stop_timeout,
+    };
+    container::compose(&spec, &container)
 }
 
 /// The container of a node, or one beside it for scratch.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use qmoor_plan::backup::{Event, Step};
+use qmoor_plan::config::Config;
 use qmoor_plan::manifest::{Grade, Manifest, compare};
 use serde::{Deserialize, Serialize};
 
@@ -20,9 +21,10 @@ use crate::gate::{Gate, Hold};
 use crate::node::{NodeContext, Progress, Watch};
 use crate::probe::{self, Client, Scope};
 use crate::store::Entry;
+use crate::volume;
 
 /// How long the restored engine may take over one question.
-const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const QUESTION_TIMEOUT: Duration = Duration::from_secs(60);
 /// What is left free on the disk, in bytes.
 const SPARE_BYTES: u64 = 64 * 1024 * 1024;
 
@@ -92,8 +94,19 @@ pub async fn restore(
     id: Option<&str>,
     watch: Watch<'_>,
 ) -> Result<RestoreReport, NodeError> {
-    let begun = Instant::now();
     let _claim = node.claim("restore")?;
+    restore_claimed(node, engine, gate, id, watch).await
+}
+
+/// As [`restore`], by whoever holds the claim already.
+pub(crate) async fn restore_claimed(
+    node: &NodeContext,
+    engine: Option<&EngineProcess>,
+    gate: Option<&Gate>,
+    id: Option<&str>,
+    watch: Watch<'_>,
+) -> Result<RestoreReport, NodeError> {
+    let begun = Instant::now();
     let (entry, manifest) = catalogue::find(node, id).await?;
     let (planned_entry, planned_manifest) = (entry.clone(), manifest.clone());
     let plan = node
@@ -262,10 +275,7 @@ impl Run<'_> {
     async fn hold(&self) -> Result<Option<Hold>, NodeError> {
         let Some(gate) = self.gate else { return Ok(None) };
         let config = self.node.config();
-        let lease = config.gateway.drain_timeout
-            + config.engine.stop_timeout
-            + config.engine.start_timeout
-            + QUESTION_TIMEOUT;
+        let lease = hold_lease(config);
         let mut steps = self.steps();
         let hold = steps
             .take(Step::HoldAll, async move {
@@ -326,6 +336,9 @@ fn plan_of(
             data.display()
         ));
     }
+    if let Some(why) = volume::trouble(node.config()) {
+        refusals.push(why);
+    }
     if is_mount_point(&data) {
         refusals.push(format!("{} is a mount point and cannot be swapped", data.display()));
     }
@@ -343,6 +356,12 @@ fn plan_of(
         data,
         refusals,
     })
+}
+
+/// All deadlines of a stop and a start together.
+pub(crate) fn hold_lease(config: &Config) -> Duration {
+    let engine = config.engine.stop_timeout + config.engine.start_timeout;
+    config.gateway.drain_timeout + engine + QUESTION_TIMEOUT
 }
 
 /// Free bytes where `path` is or will be.

@@ -20,6 +20,7 @@ use crate::keys::{Keyring, KeysError, NewKeys};
 use crate::node::NodeContext;
 use crate::recover;
 use crate::supervise::supervise;
+use crate::upgrade;
 
 /// How long the control socket may finish what it was asked.
 const CONTROL_END: Duration = Duration::from_secs(5);
@@ -82,34 +83,41 @@ pub async fn serve(
     let (context, keys, new_keys) = open(config, program).await?;
     let config = context.config().clone();
     let engine = context.engine();
-    let listeners = listen(&config).await?;
+    let listeners = match config.gateway.enabled {
+        true => Some(listen(&config).await?),
+        false => None,
+    };
     let agent = Agent::new(context, engine, keys);
-    let addresses = addresses(&listeners);
-    agent.listens(addresses.0, addresses.1);
+    if let Some(listeners) = &listeners {
+        let (http, grpc) = addresses(listeners);
+        agent.listens(http, grpc);
+    }
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
     let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits));
-    let listening = Listening::start(&gateway, listeners.into());
+    let listening = listeners.map(|listeners| Listening::start(&gateway, listeners.into()));
 
-    let (http, grpc) = addresses;
-    let ready = ReadyInfo { http, grpc, new_keys };
     tokio::pin!(shutdown);
     let outcome = tokio::select! {
-        outcome = run(&agent, ready, on_ready) => outcome,
+        outcome = run(&agent, new_keys, on_ready) => outcome,
         () = shutdown.as_mut() => Ok(()),
     };
     tracing::info!("shutting down");
-    let drained = listening.end(agent.config.gateway.drain_timeout).await;
-    if !drained {
+    if let Some(listening) = listening
+        && !listening.end(agent.config.gateway.drain_timeout).await
+    {
         tracing::warn!("requests were still in flight at the end and were cut");
     }
     if !agent.jobs_ended(agent.config.gateway.drain_timeout).await {
         tracing::warn!("a backup or restore was not done; the next start puts things right");
     }
     control.end(CONTROL_END).await;
-    let stopped = agent.engine.stop().await;
     outcome?;
-    let report = stopped?;
+    // Without a gateway clients talk to the container itself, and need no agent.
+    if !agent.config.gateway.enabled {
+        return Ok(());
+    }
+    let report = agent.engine.stop().await?;
     if !report.clean {
         tracing::warn!(exit_code = ?report.exit_code, "the engine did not stop cleanly");
     }
@@ -119,16 +127,18 @@ pub async fn serve(
 /// Brings the engine up, says so, and keeps it up for ever.
 async fn run(
     agent: &Arc<Agent>,
-    ready: ReadyInfo,
+    new_keys: Option<NewKeys>,
     on_ready: impl FnOnce(ReadyInfo),
 ) -> Result<(), ServeError> {
     recover::before_engine(&agent.context).await?;
     let claim = agent.context.claim("recovery").map_err(NodeError::from)?;
+    leftovers(agent).await;
+    upgrade::take_back(&agent.context, &agent.engine).await?;
     first_start(agent).await?;
-    if ready.new_keys.is_some() {
+    if new_keys.is_some() {
         keep_keys(agent).await?;
     }
-    on_ready(ready);
+    on_ready(door(agent, new_keys));
     let cleaned = async {
         recover::after_engine(&agent.context).await;
         drop(claim);
@@ -163,6 +173,38 @@ async fn keep_keys(agent: &Arc<Agent>) -> Result<(), ServeError> {
     let kept = tokio::task::spawn_blocking(move || agent.keys.keep());
     let broke_off = NodeError::BrokeOff { doing: "writing the keys" };
     Ok(kept.await.map_err(|_| ServeError::Node(broke_off))??)
+}
+
+/// Where clients come in, and with which keys: those of the gateway, or without one those of the container.
+fn door(agent: &Agent, new_keys: Option<NewKeys>) -> ReadyInfo {
+    if agent.config.gateway.enabled {
+        let (http, grpc) = agent.addresses();
+        return ReadyInfo { http, grpc, new_keys };
+    }
+    let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+    let (http, grpc) = agent.engine.endpoint().map_or((nowhere, nowhere), |at| (at.http, at.grpc));
+    agent.listens(http, grpc);
+    let keys = agent.engine.door_keys().map(|keys| NewKeys {
+        search: keys.read_only,
+        index: keys.full.clone(),
+        admin: keys.full,
+    });
+    ReadyInfo { http, grpc, new_keys: new_keys.and(keys) }
+}
+
+/// Puts an end to what a former agent had begun with containers, which outlive it: a stop half done, an engine on scratch.
+/// When the daemon does not answer, the start says so.
+async fn leftovers(agent: &Arc<Agent>) {
+    let stopped = match agent.context.state().engine_down {
+        true => agent.engine.finish_stop().await,
+        false => Ok(()),
+    };
+    let scratch = agent.context.engine_on(agent.config.node.data.clone(), "scratch.log");
+    for outcome in [stopped, scratch.discard().await] {
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "recovery: a container of a former agent could not be seen to");
+        }
+    }
 }
 
 /// An engine left by an agent that was killed may still be flushing, and have the data locked: until the

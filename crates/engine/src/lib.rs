@@ -13,5 +13,6 @@ mod model;
 mod node;
 mod rest;
 mod serve;
+mod version;
 
 pub use serve::{Options, Ready, ServeError, serve};

@@ -9,9 +9,7 @@ use parking_lot::Mutex;
 
 use crate::collection::Collection;
 use crate::node::Node;
-
-/// The version of the wire API this engine speaks.
-pub(crate) const API_VERSION: &str = "1.19.0";
+use crate::version;
 
 /// Upper bounds of the duration histogram, in seconds.
 const BUCKETS: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -64,7 +62,7 @@ impl Metrics {
         page.family("app_info", "information about qdrant server", "gauge");
         page.line(
             "app_info",
-            &[("name", "qdrant"), ("version", API_VERSION), ("engine", "embedded")],
+            &[("name", "qdrant"), ("version", version::api()), ("engine", "embedded")],
             1.0,
         );
         page.family("app_status_recovery_mode", "features enabled in qdrant server", "gauge");

@@ -15,7 +15,7 @@ use crate::auth::Auth;
 use crate::error::ApiError;
 use crate::metrics::Metrics;
 use crate::node::{Node, blocking};
-use crate::{grpc, rest};
+use crate::{grpc, rest, version};
 
 /// How long requests under way may take to end when the engine stops.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -38,6 +38,8 @@ pub struct Options {
     pub read_only_api_key: Option<String>,
     /// The largest body a REST request may have, in bytes. Upstream's is 32 MiB.
     pub max_request_bytes: usize,
+    /// What is said to be the version, where another one than ours is stood in for.
+    pub says_version: Option<String>,
 }
 
 impl ServeError {
@@ -58,6 +60,7 @@ impl std::fmt::Debug for Options {
             .field("api_key", &redacted(&self.api_key))
             .field("read_only_api_key", &redacted(&self.read_only_api_key))
             .field("max_request_bytes", &self.max_request_bytes)
+            .field("says_version", &self.says_version)
             .finish()
     }
 }
@@ -132,6 +135,9 @@ pub async fn serve(
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
     raise_open_files();
+    if let Some(version) = &options.says_version {
+        version::say(version.clone());
+    }
     check_key("the API key", options.api_key.as_deref())?;
     check_key("the read-only API key", options.read_only_api_key.as_deref())?;
     // The ports are taken at once, and listened on when everything is loaded: until then a

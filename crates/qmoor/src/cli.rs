@@ -57,6 +57,10 @@ pub(crate) enum Verb {
     Backup(Backup),
     /// List the backups, newest first
     Backups,
+    /// Hold requests by hand, for as long as a lease; no backup begins meanwhile
+    Hold(Hold),
+    /// End a hold by hand
+    Release,
     /// Bring a backup back: a plan first, then a new directory, verified, then swapped
     Restore(Restore),
     /// Restore a backup into scratch, open it, check it, throw it away
@@ -65,10 +69,15 @@ pub(crate) enum Verb {
     Prune(Prune),
     /// Keep a backup whatever the retention policy says
     Pin(Pin),
+    /// Bring the docker engine to another version: a backup first, checked after, taken back if anything is missing
+    Upgrade(Upgrade),
     /// The keys of the gateway
     Keys(Keys),
     /// The embedded engine alone: a Qdrant-compatible server on one directory
     Engine(Engine),
+    /// Thaw a file system once the process that froze it is gone, or the time is over
+    #[command(hide = true)]
+    ThawWatchdog(ThawWatchdog),
     /// Print what would be used elsewhere
     Render(Render),
     /// Print a completion script for a shell
@@ -198,6 +207,70 @@ pub(crate) struct Backup {
     /// Longest pause to accept, such as 90s, instead of the configured one
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) max_pause: Option<std::time::Duration>,
+    /// How the point is made: `stop` stops the engine (grade clean), `freeze` freezes its file system and lets reads
+    /// go on (grade frozen)
+    #[arg(long, value_name = "MODE", value_enum, default_value_t = Mode::Stop)]
+    pub(crate) mode: Mode,
+    /// Take a backup of grade crash where a better one cannot be had, instead of failing
+    #[arg(long)]
+    pub(crate) allow_crash_consistent: bool,
+    /// Show what would be done, in which order, and do nothing
+    #[arg(long)]
+    pub(crate) explain: bool,
+    /// Come back when the backup has begun (`false`), or when it is complete and read back (`true`)
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) lock: Patience,
+}
+
+impl Backup {
+    /// As `qmoor backup` alone is.
+    pub(crate) fn plain() -> Self {
+        Self {
+            batch_id: None,
+            labels: Vec::new(),
+            max_pause: None,
+            mode: Mode::Stop,
+            allow_crash_consistent: false,
+            explain: false,
+            wait: true,
+            lock: Patience { lock_wait: None },
+        }
+    }
+}
+
+/// How the point of a backup is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// The engine is stopped
+    Stop,
+    /// The file system is frozen under the running engine
+    Freeze,
+}
+
+/// What to do while somebody else is at work on the node.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Patience {
+    /// Wait this long for whoever is at work on the node, such as 10m, instead of failing with exit code 3
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) lock_wait: Option<std::time::Duration>,
+}
+
+/// `qmoor hold`
+#[derive(Debug, Args)]
+pub(crate) struct Hold {
+    /// The hold ends by itself after this long, such as 60s; an hour at most
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "60s")]
+    pub(crate) lease: std::time::Duration,
+    /// Hold reads too, and not only writes
+    #[arg(long)]
+    pub(crate) reads: bool,
+    /// What for; shown to whoever finds the node held
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    pub(crate) why: String,
+    #[command(flatten)]
+    pub(crate) lock: Patience,
 }
 
 /// `qmoor restore`
@@ -212,6 +285,8 @@ pub(crate) struct Restore {
     /// Do not ask
     #[arg(long, short)]
     pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) lock: Patience,
 }
 
 /// `qmoor drill`
@@ -220,6 +295,8 @@ pub(crate) struct Drill {
     /// Which backup: an id, the beginning of one, or `latest`
     #[arg(default_value = "latest")]
     pub(crate) id: String,
+    #[command(flatten)]
+    pub(crate) lock: Patience,
 }
 
 /// `qmoor prune`
@@ -228,6 +305,8 @@ pub(crate) struct Prune {
     /// Show what would go and stay, with the reasons, and stop
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) lock: Patience,
 }
 
 /// `qmoor pin`
@@ -238,6 +317,15 @@ pub(crate) struct Pin {
     /// Take the pin away again
     #[arg(long)]
     pub(crate) remove: bool,
+}
+
+/// `qmoor upgrade`
+#[derive(Debug, Args)]
+pub(crate) struct Upgrade {
+    /// The version, such as 1.19.1; at most one minor version above the present one
+    pub(crate) version: String,
+    #[command(flatten)]
+    pub(crate) lock: Patience,
 }
 
 /// `qmoor keys`
@@ -268,8 +356,16 @@ pub(crate) enum KeysAction {
 #[derive(Debug, Args)]
 pub(crate) struct Engine {
     /// Directory that holds the collections
-    #[arg(long, value_name = "DIR", env = "QDRANT__STORAGE__STORAGE_PATH")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        env = "QDRANT__STORAGE__STORAGE_PATH",
+        default_value = "./storage"
+    )]
     pub(crate) data: PathBuf,
+    /// File with the keys, as `{"service": {"api_key": "…", "read_only_api_key": "…"}}`; the environment overrides it
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config_path: Option<PathBuf>,
     /// Address of the REST listener [default: 127.0.0.1:6333]
     #[arg(long, value_name = "ADDR:PORT")]
     pub(crate) http: Option<SocketAddr>,
@@ -288,6 +384,20 @@ pub(crate) struct Engine {
     /// gRPC port, where --grpc is not given
     #[arg(long, hide = true, env = "QDRANT__SERVICE__GRPC_PORT")]
     pub(crate) grpc_port: Option<u16>,
+    /// The version it says it is: for images that stand in for others in tests
+    #[arg(long, hide = true, env = "QMOOR_ENGINE_SAYS_VERSION")]
+    pub(crate) says_version: Option<String>,
+}
+
+/// `qmoor thaw-watchdog`, which only the agent calls
+#[derive(Debug, Args)]
+pub(crate) struct ThawWatchdog {
+    /// Where the file system is mounted
+    #[arg(long, value_name = "DIR")]
+    pub(crate) mount: PathBuf,
+    /// Longest freeze, in milliseconds
+    #[arg(long, value_name = "N")]
+    pub(crate) after_ms: u64,
 }
 
 /// `qmoor render`
@@ -302,6 +412,27 @@ pub(crate) struct Render {
 pub(crate) enum RenderWhat {
     /// A systemd unit that runs `qmoor serve` with this configuration
     Systemd,
+    /// A Compose file of the container that the agent runs
+    Compose,
+    /// nftables rules that admit these networks to the node's ports, published by Docker or not, and nobody else
+    Firewall(Firewall),
+}
+
+/// `qmoor render firewall`
+#[derive(Debug, Args)]
+pub(crate) struct Firewall {
+    /// A network that may come in, such as 10.0.1.0/24; may be given more than once
+    #[arg(long, value_name = "NETWORK")]
+    pub(crate) allow: Vec<Network>,
+}
+
+/// An address and how many of its bits count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Network {
+    /// The address.
+    pub(crate) address: std::net::IpAddr,
+    /// How many of its bits count.
+    pub(crate) bits: u8,
 }
 
 /// `qmoor completions`

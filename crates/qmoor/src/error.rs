@@ -69,6 +69,11 @@ impl CliError {
         self
     }
 
+    /// Whether somebody else holds the lock.
+    pub(crate) fn is_locked(&self) -> bool {
+        self.code == Code::Locked
+    }
+
     /// The process exit code.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(self.code as u8)

@@ -4,10 +4,12 @@ mod cli;
 mod error;
 mod node;
 mod output;
+mod patience;
 mod process;
 mod reach;
 mod verbs;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -16,8 +18,17 @@ use crate::cli::{Cli, Verb};
 use crate::error::CliError;
 use crate::output::Output;
 
+/// Called by the name of Qdrant's server, as in its image, this is the embedded engine.
+const SERVER: &str = "qdrant";
+
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    let is_server =
+        arguments.first().and_then(|name| Path::new(name).file_name()) == Some(SERVER.as_ref());
+    if is_server {
+        arguments.insert(1, "engine".into());
+    }
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => {
             // `--help` and `--version` come this way too, with exit code 0.
@@ -52,12 +63,16 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
         Verb::Search(args) => runtime()?.block_on(verbs::search::run(&global, args, out)),
         Verb::Backup(args) => runtime()?.block_on(verbs::backup::run(&global, args, out)),
         Verb::Backups => runtime()?.block_on(verbs::backups::run(&global, out)),
+        Verb::Hold(args) => runtime()?.block_on(verbs::hold::run(&global, args, out)),
+        Verb::Release => runtime()?.block_on(verbs::hold::release(&global, out)),
         Verb::Restore(args) => runtime()?.block_on(verbs::restore::run(&global, args, out)),
         Verb::Drill(args) => runtime()?.block_on(verbs::drill::run(&global, args, out)),
         Verb::Prune(args) => runtime()?.block_on(verbs::prune::run(&global, args, out)),
         Verb::Pin(args) => runtime()?.block_on(verbs::pin::run(&global, args, out)),
+        Verb::Upgrade(args) => runtime()?.block_on(verbs::upgrade::run(&global, &args, out)),
         Verb::Keys(args) => runtime()?.block_on(verbs::keys::run(&global, args, out)),
         Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
+        Verb::ThawWatchdog(args) => runtime()?.block_on(verbs::thaw_watchdog::run(args)),
         Verb::Render(args) => verbs::render::run(&global, &args, out),
         Verb::Completions(args) => verbs::completions::run(&args, out),
     }

@@ -62,7 +62,7 @@ pub(crate) async fn target(
             let status =
                 agent(&config(global)?).status().await.map_err(|error| agent_error(&error))?;
             let address =
-                status.http.ok_or_else(|| CliError::failed("the node listens nowhere yet"))?;
+                status.grpc.ok_or_else(|| CliError::failed("the node listens nowhere yet"))?;
             format!("http://{address}")
         }
     };

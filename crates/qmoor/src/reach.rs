@@ -1,7 +1,7 @@
 //! The node's backups within reach: through its agent if one runs, else in this process under the node's lock.
 
 use indicatif::ProgressBar;
-use qmoor_agent::backup::{BackupReport, BackupRequest};
+use qmoor_agent::backup::{BackupPlan, BackupReport, BackupRequest};
 use qmoor_agent::catalogue::{self, BackupInfo};
 use qmoor_agent::control::client::{Client, ClientError};
 use qmoor_agent::drill::{self, DrillReport};
@@ -54,10 +54,27 @@ impl Reach {
                     async |bar: ProgressBar| agent.backup(request, move |p| show(&bar, &p)).await;
                 shown(*out, "backup", job).await
             }
-            Self::Here(..) => {
-                Err(CliError::failed("no agent runs here, and only it can hold the requests")
-                    .hint("`qmoor serve` starts the node"))
+            Self::Here(..) => Err(no_agent()),
+        }
+    }
+
+    /// Begins a backup, and returns its id.
+    pub(crate) async fn begin_backup(&self, request: &BackupRequest) -> Result<String, CliError> {
+        match self {
+            Self::Agent(agent, _) => {
+                agent.begin_backup(request).await.map_err(|error| agent_error(&error))
             }
+            Self::Here(..) => Err(no_agent()),
+        }
+    }
+
+    /// What a backup would do.
+    pub(crate) async fn explain(&self, request: &BackupRequest) -> Result<BackupPlan, CliError> {
+        match self {
+            Self::Agent(agent, _) => {
+                agent.explain_backup(request).await.map_err(|error| agent_error(&error))
+            }
+            Self::Here(..) => Err(no_agent()),
         }
     }
 
@@ -173,7 +190,7 @@ pub(crate) fn program() -> Result<std::path::PathBuf, CliError> {
 }
 
 /// Runs a job of the agent with a spinner that tells what it is at.
-async fn shown<T>(
+pub(crate) async fn shown<T>(
     out: Output,
     what: &str,
     job: impl AsyncFnOnce(ProgressBar) -> Result<T, ClientError>,
@@ -184,8 +201,13 @@ async fn shown<T>(
     done.map_err(|error| agent_error(&error))
 }
 
-fn show(bar: &ProgressBar, progress: &Progress) {
+pub(crate) fn show(bar: &ProgressBar, progress: &Progress) {
     bar.set_message(format!("{} {}", progress.step.replace('_', " "), progress.note));
+}
+
+fn no_agent() -> CliError {
+    CliError::failed("no agent runs here, and only it can hold the requests")
+        .hint("`qmoor serve` starts the node")
 }
 
 fn node_error(error: &NodeError) -> CliError {

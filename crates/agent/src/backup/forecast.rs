@@ -43,7 +43,8 @@ mod tests {
 
     #[test]
     fn it_is_the_median_of_the_last_five_of_the_same_mode() {
-        let state = after(&[(9000.0, 10), (100.0, 10), (300.0, 10), (200.0, 10), (400.0, 10), (250.0, 10)]);
+        let state =
+            after(&[(9000.0, 10), (100.0, 10), (300.0, 10), (200.0, 10), (400.0, 10), (250.0, 10)]);
         assert_eq!(forecast(&state, Mode::Stop, 10), Some(Duration::from_millis(250)));
         assert_eq!(forecast(&state, Mode::Freeze, 10), None);
         assert_eq!(forecast(&State::default(), Mode::Stop, 10), None);

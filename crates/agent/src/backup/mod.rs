@@ -22,6 +22,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use qmoor_plan::backup::{Course, Event, Mode, Next, Step, next};
+use qmoor_plan::config::StoreKind;
 use qmoor_plan::manifest::{Grade, Manifest, Phase};
 use serde::{Deserialize, Serialize};
 
@@ -31,7 +32,7 @@ use crate::gate::Gate;
 use crate::node::{NodeContext, Watch};
 use crate::prune::prune_claimed;
 use crate::store::Labels;
-use crate::volume::Freezable;
+use crate::volume::freeze::Freezable;
 use point::{Made, Tools};
 use steps::Steps;
 
@@ -119,8 +120,19 @@ pub async fn backup(
     request: &BackupRequest,
     watch: Watch<'_>,
 ) -> Result<BackupReport, NodeError> {
+    let _claim = node.claim(&format!("backup by {}", request.mode))?;
+    backup_claimed(node, engine, gate, request, watch).await
+}
+
+/// As [`backup`], by whoever holds the claim already.
+pub(crate) async fn backup_claimed(
+    node: &NodeContext,
+    engine: &EngineProcess,
+    gate: &Gate,
+    request: &BackupRequest,
+    watch: Watch<'_>,
+) -> Result<BackupReport, NodeError> {
     let id = new_id(Timestamp::now(), rand::random());
-    let _claim = node.claim(&format!("backup {id}"))?;
     let (course, volume) = course(node, request).await?;
     let begin = Event::Begin {
         batch_id: request.batch_id.clone(),
@@ -193,7 +205,9 @@ async fn course(
     let volume = match (request.mode, found) {
         (Mode::Freeze, Err(error)) if !crash => return Err(error),
         // A store that reads file by file needs them to stand still.
-        (Mode::Freeze, Err(error)) if !node.config().clones() => return Err(error),
+        (Mode::Freeze, Err(error)) if node.config().store.kind == StoreKind::Restic => {
+            return Err(error);
+        }
         (Mode::Freeze, _) if !holds && !crash => return Err(NodeError::CannotHold),
         (_, found) => found.ok(),
     };
@@ -208,14 +222,19 @@ fn freezable(node: &NodeContext) -> Result<Freezable, NodeError> {
 }
 
 /// Takes step after step until there is none left. The first failure is what is told.
-async fn run(tools: &Tools<'_>, steps: &mut Steps<'_>, id: &str) -> Result<BackupReport, NodeError> {
+async fn run(
+    tools: &Tools<'_>,
+    steps: &mut Steps<'_>,
+    id: &str,
+) -> Result<BackupReport, NodeError> {
     let labels = Labels {
         id: id.to_owned(),
         host: tools.node.config().node.name.clone(),
         batch: tools.request.batch_id.clone(),
         grade: String::new(),
     };
-    let mut made = Made { labels, ..Made::default() };
+    let mut made = Made::default();
+    made.labels = labels;
     let mut failure = None;
     loop {
         made.phases.clone_from(&steps.phases);

@@ -16,7 +16,7 @@ use crate::gate::{Gate, Hold};
 use crate::node::NodeContext;
 use crate::probe::{self, Client, Facts, Scope};
 use crate::store::{Labels, Prepared, SnapshotStore, Taken};
-use crate::volume::{Freezable, Frozen};
+use crate::volume::freeze::{Freezable, Frozen};
 
 /// What is added to the sum of all deadlines for what has none.
 const LEASE_MARGIN: Duration = Duration::from_secs(120);
@@ -113,7 +113,11 @@ impl Made {
 }
 
 /// Takes one step. Returns a note for the journal.
-pub(super) async fn take(tools: &Tools<'_>, made: &mut Made, step: Step) -> Result<String, NodeError> {
+pub(super) async fn take(
+    tools: &Tools<'_>,
+    made: &mut Made,
+    step: Step,
+) -> Result<String, NodeError> {
     match step {
         Step::Gate => quiet::gate(tools, &tools.client()?).await,
         Step::FirstPass => first_pass(tools, made).await,
@@ -125,7 +129,8 @@ pub(super) async fn take(tools: &Tools<'_>, made: &mut Made, step: Step) -> Resu
         Step::Drain => drain(tools, made).await,
         Step::Manifest => {
             let config = &tools.node.config().backup;
-            let scope = Scope::First { points: config.sample_points, queries: config.golden_queries };
+            let scope =
+                Scope::First { points: config.sample_points, queries: config.golden_queries };
             let facts = probe::observe(&tools.client()?, scope).await?;
             let note = format!("{} collections", facts.collections.len());
             made.facts = Some(facts);
@@ -207,11 +212,16 @@ async fn stop(tools: &Tools<'_>, made: &mut Made) -> Result<String, NodeError> {
     let report = tools.engine.stop().await?;
     let (exit_code, clean) = (report.exit_code, report.clean);
     made.stop = Some(Stop { exit_code, clean });
-    let told = exit_code.map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"));
+    let told = exit_code
+        .map_or_else(|| "ended by a signal".to_owned(), |code| format!("exit code {code}"));
     match clean {
         true => Ok(format!("{told} after {:?}", report.took)),
         false if tools.request.allow_crash_consistent => {
-            tracing::warn!(exit_code, report.out_of_memory, "backup: the stop was not clean: grade crash");
+            tracing::warn!(
+                exit_code,
+                report.out_of_memory,
+                "backup: the stop was not clean: grade crash"
+            );
             Ok(format!("not clean: {told} after {:?}", report.took))
         }
         false => Err(NodeError::UncleanStop { exit_code, out_of_memory: report.out_of_memory }),
@@ -260,7 +270,9 @@ async fn thaw(tools: &Tools<'_>, made: &mut Made) -> Result<String, NodeError> {
     let thawed = tools.node.blocking("thawing the volume", move |_| Ok(frozen.thaw())).await?;
     match thawed {
         Ok(took) => Ok(format!("frozen for {took:?}")),
-        Err(error) if tools.course.mode == Mode::Stop => Ok(format!("the engine was stopped: {error}")),
+        Err(error) if tools.course.mode == Mode::Stop => {
+            Ok(format!("the engine was stopped: {error}"))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -25,7 +25,8 @@ pub(super) async fn gate(tools: &Tools<'_>, client: &Client) -> Result<String, N
     }
     node.blocking("looking for free space", first::room).await?;
     let patience = node.config().backup.gate_timeout;
-    let told = forecast.map_or_else(String::new, |forecast| format!("pause forecast {forecast:.1?}"));
+    let told =
+        forecast.map_or_else(String::new, |forecast| format!("pause forecast {forecast:.1?}"));
     match optimized(client, patience).await {
         Ok(()) => Ok(told),
         Err(NodeError::StillBusy { what, .. }) if tools.course.mode == Mode::Stop => {

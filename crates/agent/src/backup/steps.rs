@@ -34,7 +34,13 @@ impl<'a> Steps<'a> {
     /// Writes a record, and remembers it even if that fails.
     pub(crate) async fn record(&mut self, event: Event) -> Result<(), NodeError> {
         let (seq, at, backup) = (self.state.last_seq + 1, Timestamp::now(), self.id.clone());
-        self.state.apply(&Record { version: RECORD_VERSION, seq, at, backup, event: event.clone() });
+        self.state.apply(&Record {
+            version: RECORD_VERSION,
+            seq,
+            at,
+            backup,
+            event: event.clone(),
+        });
         self.node.record(&self.id, event).await
     }
 
@@ -84,7 +90,9 @@ impl<'a> Steps<'a> {
                         self.failed(step, &error).await;
                         return Err(error);
                     }
-                    Err(error) => tracing::error!(id = self.id, %error, "journal: a record could not be written"),
+                    Err(error) => {
+                        tracing::error!(id = self.id, %error, "journal: a record could not be written")
+                    }
                     Ok(()) => {}
                 }
                 self.phases.push(Phase { name: step.to_string(), ms });

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use qmoor_plan::backup::State;
+use qmoor_plan::backup::{InProgress, State};
 use qmoor_plan::config::Config;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
-use super::wire::{EngineStatus, LastBackup, LastDrill, Status};
+use super::hold::ByHand;
+use super::wire::{BackupNow, EngineStatus, LastBackup, LastDrill, Status};
 use crate::engine::{EngineError, EngineProcess};
 use crate::gate::{Gate, GateLimits};
 use crate::keys::Keyring;
@@ -40,6 +41,8 @@ pub struct Agent {
     /// Whether what a crash had left is cleaned up.
     recovered: watch::Sender<bool>,
     facts: Mutex<Facts>,
+    /// The hold that an operator has asked for.
+    pub(super) by_hand: Mutex<Option<ByHand>>,
 }
 
 /// What changes while a node runs.
@@ -69,6 +72,7 @@ impl Agent {
             jobs: TaskTracker::new(),
             recovered: watch::Sender::new(false),
             facts: Mutex::default(),
+            by_hand: Mutex::default(),
         })
     }
 
@@ -77,6 +81,13 @@ impl Agent {
         let mut facts = self.facts.lock();
         facts.http = Some(http);
         facts.grpc = Some(grpc);
+    }
+
+    /// Where the gateway listens.
+    pub fn addresses(&self) -> (SocketAddr, SocketAddr) {
+        let facts = self.facts.lock();
+        let nowhere = SocketAddr::from(([0, 0, 0, 0], 0));
+        (facts.http.unwrap_or(nowhere), facts.grpc.unwrap_or(nowhere))
     }
 
     /// Says and remembers why the engine is not running; the same trouble is said once.
@@ -136,9 +147,20 @@ impl Agent {
             },
             gate: self.gate.status(),
             busy: self.context.busy(),
+            backup: state.current.as_ref().map(backup_now),
             last_backup: last_backup(&state),
             last_drill: last_drill(&state),
         }
+    }
+}
+
+fn backup_now(current: &InProgress) -> BackupNow {
+    BackupNow {
+        id: current.id.clone(),
+        mode: current.course.mode,
+        begun: current.begun_at,
+        step: current.step,
+        failed: current.failed.as_ref().map(|(step, error)| format!("{step}: {error}")),
     }
 }
 

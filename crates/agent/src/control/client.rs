@@ -15,16 +15,17 @@ use tokio::net::UnixStream;
 
 use super::socket::FILE;
 use super::wire::{
-    BackupChoice, Failure, FreshKey, IdRequest, PinReport, PinRequest, PruneRequest, RoleRequest,
-    Status,
+    BackupChoice, Begun, Failure, FreshKey, HoldReport, HoldRequest, IdRequest, PinReport,
+    PinRequest, PruneRequest, ReleaseReport, RoleRequest, Status, UpgradeRequest,
 };
-use crate::backup::{BackupReport, BackupRequest};
+use crate::backup::{BackupPlan, BackupReport, BackupRequest};
 use crate::catalogue::BackupInfo;
 use crate::drill::DrillReport;
 use crate::keys::KeyInfo;
 use crate::node::Progress;
 use crate::prune::PruneReport;
 use crate::restore::{RestorePlan, RestoreReport};
+use crate::upgrade::UpgradeReport;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a plain question may take.
@@ -134,6 +135,39 @@ impl Client {
         self.job("/backup", request, on_event).await
     }
 
+    /// Begins a backup and returns its id; it goes on by itself.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn begin_backup(&self, request: &BackupRequest) -> Result<String, ClientError> {
+        let begun: Begun = self.ask(Method::POST, "/backup/begin", request).await?;
+        Ok(begun.id)
+    }
+
+    /// What a backup would do.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn explain_backup(&self, request: &BackupRequest) -> Result<BackupPlan, ClientError> {
+        self.ask(Method::POST, "/backup/explain", request).await
+    }
+
+    /// Holds requests until the lease is over, or [`Client::release`].
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn hold(&self, request: &HoldRequest) -> Result<HoldReport, ClientError> {
+        self.ask(Method::POST, "/hold", request).await
+    }
+
+    /// Ends a hold by hand. Says whether there was one.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn release(&self) -> Result<ReleaseReport, ClientError> {
+        self.ask(Method::POST, "/release", &Value::Null).await
+    }
+
     /// What a restore of this backup would do; `latest` is the newest.
     ///
     /// # Errors
@@ -164,6 +198,18 @@ impl Client {
         on_event: impl FnMut(Progress) + Send,
     ) -> Result<DrillReport, ClientError> {
         self.job("/drill", &choice(id), on_event).await
+    }
+
+    /// Brings the docker engine to another version.
+    ///
+    /// # Errors
+    /// As [`Client::job`].
+    pub async fn upgrade(
+        &self,
+        version: &str,
+        on_event: impl FnMut(Progress) + Send,
+    ) -> Result<UpgradeReport, ClientError> {
+        self.job("/upgrade", &UpgradeRequest { version: version.to_owned() }, on_event).await
     }
 
     /// Removes the backups that no rule keeps, or says which those would be.

@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::agent::Agent;
 use super::client::Line;
-use super::wire::{Failure, FailureKind};
+use super::wire::{Begun, Failure, FailureKind};
 use crate::backup::{BackupRequest, backup};
 use crate::catalogue;
 use crate::drill::drill;
@@ -24,9 +24,12 @@ use crate::node::{Progress, Watch};
 use crate::prune::prune;
 use crate::restore::restore;
 use crate::store::StoreError;
+use crate::upgrade::upgrade;
 
 /// How many events may wait for a slow reader; more are left out.
 const EVENTS_AHEAD: usize = 256;
+/// How often it is looked whether a backup has begun.
+const BEGUN_POLL: Duration = Duration::from_millis(10);
 /// How long the end of a job waits for a slow reader.
 const LAST_WORD: Duration = Duration::from_secs(30);
 
@@ -39,6 +42,8 @@ pub(super) enum Job {
     Restore(Option<String>),
     /// A drill of this backup, or of the newest.
     Drill(Option<String>),
+    /// Another version of the engine.
+    Upgrade(String),
     /// The pruning of the backups.
     Prune {
         /// Only a look.
@@ -58,6 +63,9 @@ impl Agent {
                 restore(node, Some(&self.engine), Some(&self.gate), id.as_deref(), watch).await,
             ),
             Job::Drill(id) => value(drill(node, id.as_deref(), watch).await),
+            Job::Upgrade(version) => {
+                value(upgrade(node, &self.engine, &self.gate, &version, watch).await)
+            }
             Job::Prune { dry_run } => value(prune(node, dry_run).await),
         }
     }
@@ -72,6 +80,44 @@ impl Agent {
             let _unheard = done.send(outcome);
         });
         result
+    }
+
+    /// An error while a backup is being made.
+    pub(super) fn is_free(&self) -> Result<(), Failure> {
+        match self.context.state().current {
+            None => Ok(()),
+            Some(current) => Err(Failure::new(
+                FailureKind::Busy,
+                format!(
+                    "backup {} is being made (hint: ask after it, and come again when it is done)",
+                    current.id
+                ),
+            )),
+        }
+    }
+
+    /// Begins a backup, and returns as soon as it has its id in the journal.
+    pub(super) async fn begin_backup(
+        self: &Arc<Self>,
+        request: BackupRequest,
+    ) -> Result<Begun, Failure> {
+        self.is_free()?;
+        let mut result = self.begin(Job::Backup(request));
+        loop {
+            if let Some(current) = self.context.state().current {
+                return Ok(Begun { id: current.id });
+            }
+            // It may have ended before it was looked for, well or not.
+            match tokio::time::timeout(BEGUN_POLL, &mut result).await {
+                Err(_) => {}
+                Ok(Ok(Ok(report))) => {
+                    let id = report.get("id").and_then(Value::as_str).unwrap_or_default();
+                    return Ok(Begun { id: id.to_owned() });
+                }
+                Ok(Ok(Err(failure))) => return Err(failure),
+                Ok(Err(_)) => return Err(broke_off()),
+            }
+        }
     }
 
     /// Begins a job and answers with a line for each event, and one for the end.
@@ -142,6 +188,11 @@ impl Agent {
             }
         }
     }
+}
+
+/// A job whose task is gone.
+pub(super) fn broke_off() -> Failure {
+    Failure::new(FailureKind::Failed, "the backup broke off".to_owned())
 }
 
 fn value<T: serde::Serialize>(result: Result<T, NodeError>) -> Result<Value, Failure> {

@@ -3,6 +3,7 @@
 
 mod agent;
 pub mod client;
+mod hold;
 mod jobs;
 mod public;
 mod reply;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use qmoor_plan::backup::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::agent::Agent;
-use super::jobs::{Job, failure};
-use super::reply::{body, one, status};
-use super::wire::{Failure, FailureKind};
+use super::jobs::{Job, broke_off, failure};
+use super::reply::{body, one};
+use super::wire::{Begun, Failure, FailureKind};
 use crate::backup::BackupRequest;
 use crate::catalogue::{self, BackupInfo};
 use crate::gateway::answer::{Body, json};
@@ -26,6 +27,9 @@ struct Wanted {
     batch_id: Option<String>,
     #[serde(default)]
     labels: BTreeMap<String, String>,
+    /// How the point is made.
+    #[serde(default)]
+    mode: Mode,
     /// Whether the answer waits for the end of the backup.
     #[serde(default = "yes")]
     wait: bool,
@@ -92,53 +96,26 @@ async fn begin(
         || "asked through the gateway".to_owned(),
         |caller| format!("asked through the gateway with the {} key {}", caller.role, caller.id),
     );
-    let asked =
-        BackupRequest { batch_id: wanted.batch_id, labels: wanted.labels, max_pause: None, why };
-    let before = current(agent);
-    if let Some(id) = before {
-        let message = format!(
-            "backup {id} is being made (hint: ask after it, and come again when it is done)"
-        );
-        return one::<()>(Err(Failure::new(FailureKind::Busy, message)));
+    let asked = BackupRequest {
+        batch_id: wanted.batch_id,
+        labels: wanted.labels,
+        mode: wanted.mode,
+        why,
+        ..BackupRequest::default()
+    };
+    if !wanted.wait {
+        return match agent.begin_backup(asked).await {
+            Ok(Begun { id }) => json(
+                StatusCode::ACCEPTED,
+                &serde_json::json!({ "id": id, "state": Stage::InProgress }),
+            ),
+            Err(failure) => one::<()>(Err(failure)),
+        };
     }
-    let mut result = agent.begin(Job::Backup(asked));
-    if !wanted.wait
-        && let Some(id) = begun(agent, &mut result).await
-    {
-        return json(
-            StatusCode::ACCEPTED,
-            &serde_json::json!({ "id": id, "state": Stage::InProgress }),
-        );
+    if let Err(failure) = agent.is_free() {
+        return one::<()>(Err(failure));
     }
-    match result.await {
-        Ok(outcome) => one(outcome),
-        Err(_) => {
-            let lost = Failure::new(FailureKind::Failed, "the backup broke off".to_owned());
-            json(status(lost.kind), &serde_json::json!({ "error": lost }))
-        }
-    }
-}
-
-/// The id of the backup that is being made.
-fn current(agent: &Agent) -> Option<String> {
-    agent.context.state().current.map(|current| current.id)
-}
-
-/// Waits until the backup has its id in the journal; none when it ended before.
-async fn begun(
-    agent: &Agent,
-    result: &mut tokio::sync::oneshot::Receiver<Result<serde_json::Value, Failure>>,
-) -> Option<String> {
-    const LOOK_EVERY: std::time::Duration = std::time::Duration::from_millis(10);
-    loop {
-        if !result.is_empty() || result.is_terminated() {
-            return None;
-        }
-        if let Some(id) = current(agent) {
-            return Some(id);
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
+    one(agent.begin(Job::Backup(asked)).await.unwrap_or_else(|_| Err(broke_off())))
 }
 
 async fn progressed(agent: &Agent, id: &str) -> Result<Progressed, Failure> {

@@ -6,14 +6,17 @@ use std::sync::Arc;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
+use qmoor_plan::access::Role;
 
 use super::agent::Agent;
+use super::hold;
 use super::jobs::{Job, failure};
 use super::reply::{body, one};
 use super::wire::{
-    BackupChoice, Failure, FailureKind, FreshKey, IdRequest, PinReport, PinRequest, PruneRequest,
-    RoleRequest,
+    BackupChoice, Begun, Failure, FailureKind, FreshKey, HoldReport, IdRequest, PinReport,
+    PinRequest, PruneRequest, RoleRequest, UpgradeRequest,
 };
+use crate::backup::{BackupPlan, BackupRequest, explain};
 use crate::catalogue;
 use crate::gateway::answer::Body;
 use crate::keys::{KeyInfo, KeysError, Secret};
@@ -39,9 +42,17 @@ pub(super) async fn private(
             Ok(wanted) => agent.stream(Job::Backup(wanted)),
             Err(failure) => one::<()>(Err(failure)),
         },
+        (&Method::POST, "/backup/begin") => one(begin(&agent, request).await),
+        (&Method::POST, "/backup/explain") => one(explained(&agent, request).await),
+        (&Method::POST, "/hold") => one(held(&agent, request).await),
+        (&Method::POST, "/release") => one(Ok(hold::release(&agent))),
         (&Method::POST, "/restore/plan") => one(plan(&agent, request).await),
         (&Method::POST, "/restore") => job(&agent, request, Job::Restore).await,
         (&Method::POST, "/drill") => job(&agent, request, Job::Drill).await,
+        (&Method::POST, "/upgrade") => match body::<UpgradeRequest>(request.into_body()).await {
+            Ok(wanted) => agent.stream(Job::Upgrade(wanted.version)),
+            Err(failure) => one::<()>(Err(failure)),
+        },
         (&Method::POST, "/prune") => match body::<PruneRequest>(request.into_body()).await {
             Ok(wanted) => agent.stream(Job::Prune { dry_run: wanted.dry_run }),
             Err(failure) => one::<()>(Err(failure)),
@@ -49,6 +60,20 @@ pub(super) async fn private(
         (&Method::POST, "/pin") => one(pin(&agent, request).await),
         _ => one::<()>(Err(nothing(&method, &path))),
     })
+}
+
+async fn begin(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Begun, Failure> {
+    agent.begin_backup(body(request.into_body()).await?).await
+}
+
+async fn explained(agent: &Agent, request: Request<Incoming>) -> Result<BackupPlan, Failure> {
+    let wanted: BackupRequest = body(request.into_body()).await?;
+    let plan = explain(&agent.context, &agent.engine, &wanted).await;
+    plan.map_err(|error| failure(&error))
+}
+
+async fn held(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<HoldReport, Failure> {
+    hold::hold(agent, body(request.into_body()).await?).await
 }
 
 fn nothing(method: &Method, path: &str) -> Failure {
@@ -88,7 +113,22 @@ async fn pin(agent: &Agent, request: Request<Incoming>) -> Result<PinReport, Fai
     Ok(PinReport { id, pinned: wanted.pinned })
 }
 
+/// Without a gateway the keys are Qdrant's own, which it reads at its start only.
+fn has_gateway(agent: &Agent) -> Result<(), Failure> {
+    match agent.config.gateway.enabled {
+        true => Ok(()),
+        false => Err(Failure::new(
+            FailureKind::Usage,
+            format!(
+                "without a gateway the keys are Qdrant's own (hint: to change them stop the node, remove {}/container/*.yaml and start it again)",
+                agent.config.node.state.display()
+            ),
+        )),
+    }
+}
+
 async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
+    has_gateway(agent)?;
     let wanted: RoleRequest = body(request.into_body()).await?;
     let made =
         agent.keys.rotate(wanted.role, Timestamp::now()).map_err(|error| keys_failure(&error))?;
@@ -97,6 +137,7 @@ async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, F
 }
 
 async fn revoke(agent: &Agent, request: Request<Incoming>) -> Result<KeyInfo, Failure> {
+    has_gateway(agent)?;
     let wanted: IdRequest = body(request.into_body()).await?;
     let gone = agent.keys.revoke(&wanted.id).map_err(|error| keys_failure(&error))?;
     tracing::info!(role = %gone.role, id = gone.id, "key revoked");
@@ -105,6 +146,12 @@ async fn revoke(agent: &Agent, request: Request<Incoming>) -> Result<KeyInfo, Fa
 
 async fn session(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
     let wanted: RoleRequest = body(request.into_body()).await?;
+    // Without a gateway nobody knows ours.
+    if let Some(keys) = agent.engine.door_keys() {
+        let key = if wanted.role == Role::Search { keys.read_only } else { keys.full };
+        let (id, created) = ("qdrant".to_owned(), agent.started);
+        return Ok(fresh((KeyInfo { id, role: wanted.role, created }, key)));
+    }
     Ok(fresh(agent.keys.session(wanted.role, Timestamp::now())))
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use jiff::Timestamp;
 use qmoor_plan::access::Role;
+use qmoor_plan::backup::{Mode, Step};
 use serde::{Deserialize, Serialize};
 
 use crate::gate::GateStatus;
@@ -34,10 +35,28 @@ pub struct Status {
     pub gate: GateStatus,
     /// What is being done with the node's backups, if anything is.
     pub busy: Option<Holder>,
+    /// The backup that is being made.
+    #[serde(default)]
+    pub backup: Option<BackupNow>,
     /// The last backup that ended well.
     pub last_backup: Option<LastBackup>,
     /// The last drill.
     pub last_drill: Option<LastDrill>,
+}
+
+/// A backup that is being made.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct BackupNow {
+    /// Its id.
+    pub id: String,
+    /// How its point is made.
+    pub mode: Mode,
+    /// When it began.
+    pub begun: Timestamp,
+    /// The step it is at.
+    pub step: Option<Step>,
+    /// Why it has failed, if it has.
+    pub failed: Option<String>,
 }
 
 /// The last backup that ended well.
@@ -129,6 +148,14 @@ pub struct PruneRequest {
     pub dry_run: bool,
 }
 
+/// Asks for another version of the engine.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpgradeRequest {
+    /// The version, or the whole tag.
+    pub version: String,
+}
+
 /// Asks for a pin to be set or taken away.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -147,6 +174,45 @@ pub struct PinReport {
     pub id: String,
     /// Whether it is pinned.
     pub pinned: bool,
+}
+
+/// A backup that has begun.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Begun {
+    /// Its id.
+    pub id: String,
+}
+
+/// Asks for requests to be held by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HoldRequest {
+    /// How long at most, in milliseconds; then the hold ends by itself.
+    pub lease_ms: u64,
+    /// Whether reads are held too.
+    #[serde(default)]
+    pub reads: bool,
+    /// What for.
+    #[serde(default)]
+    pub why: String,
+}
+
+/// A hold by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct HoldReport {
+    /// When it ends by itself.
+    pub until: Timestamp,
+    /// What is held.
+    pub gate: GateStatus,
+}
+
+/// The end of a hold by hand.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ReleaseReport {
+    /// Whether there was one.
+    pub released: bool,
+    /// What is held now.
+    pub gate: GateStatus,
 }
 
 /// Why something was not done.

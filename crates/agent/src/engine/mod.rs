@@ -19,7 +19,7 @@ use container::ContainerSpec;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::config::EngineKind;
-use qmoor_plan::engine::{Lineage, LineageError, Version};
+use qmoor_plan::engine::{Image, Lineage, LineageError, Version};
 use running::Running;
 use tokio::sync::{Semaphore, watch};
 
@@ -287,6 +287,26 @@ impl EngineProcess {
         match &self.spec.runs_in {
             RunsIn::Child(_) => Ok(()),
             RunsIn::Container(container) => container::finish_stop(&self.spec, container).await,
+        }
+    }
+
+    /// Makes sure that an image is there, pulling it if it is not.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn fetch(&self, image: &Image) -> Result<(), EngineError> {
+        match &self.spec.runs_in {
+            RunsIn::Child(_) => Ok(()),
+            RunsIn::Container(container) => container::fetch(container, image).await,
+        }
+    }
+
+    /// The keys of a container that clients talk to themselves.
+    #[must_use]
+    pub fn door_keys(&self) -> Option<container::DoorKeys> {
+        match &self.spec.runs_in {
+            RunsIn::Container(container) if container.is_door => container::door_keys(container),
+            RunsIn::Container(_) | RunsIn::Child(_) => None,
         }
     }
 

@@ -1,43 +1,177 @@
-//! Where backups are kept: a restic-format repository in a local folder, so that plain `restic` can read it
-//! without us.
+//! Where backups are kept: what every kind of store can do, and what they share.
 //!
-//! One backup is two snapshots of the repository. The first holds the engine's data under `/data` and is
-//! tagged `qmoor` and `id=…`; the second holds `manifest.json`, is tagged `qmoor-manifest`, and is written last:
-//! data without a manifest is an incomplete backup. While a backup runs there is a third, `qmoor-pass1`,
-//! which makes the second pass short and is deleted afterwards.
+//! There are two kinds. `restic` is a repository in the format of restic, in a local folder. `clone` keeps clones
+//! of the image that the volume lives in: made in a moment whatever its size, on the same disk. Both keep the
+//! same promises, which `tests/store` holds them to:
 //!
-//! Everything here blocks. The repository library takes no locks: the node's own lock keeps two of our commands
-//! apart, and an operator must not run `restic prune` beside a backup.
+//! - the point is fixed when [`SnapshotStore::take`] returns, and there is at most one snapshot for an id;
+//! - the manifest is written last: a snapshot without one is an incomplete backup;
+//! - what comes out is compared with a list of what was there at the cut.
+//!
+//! Everything here blocks. The node's own lock keeps two of our commands apart.
 
-mod changes;
-mod check;
-mod key;
-mod repository;
-mod restore;
-mod source;
-mod take;
+pub mod clones;
+mod listing;
+pub mod restic;
 mod walk;
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustic_core::RusticError;
+use qmoor_plan::config::{Config, StoreKind};
 
-pub use repository::Store;
-pub use restore::Manifests;
-pub use take::{FirstPass, Labels, Taken};
+use crate::volume::VolumeError;
+use crate::volume::image::ImageSpec;
+use clones::CloneStore;
+use listing::Listing;
+use restic::{FirstPass, ResticStore};
 
-/// Where the data lies inside a snapshot.
-const DATA: &str = "/data";
-/// Where the manifest lies inside its snapshot.
-const MANIFEST: &str = "/manifest.json";
-/// On every data snapshot.
-const TAG_DATA: &str = "qmoor";
-/// On every manifest snapshot.
-const TAG_MANIFEST: &str = "qmoor-manifest";
-/// On the snapshot of a first pass.
-const TAG_FIRST_PASS: &str = "qmoor-pass1";
+/// Keeps snapshots of a node's data.
+pub trait SnapshotStore: Debug + Send + Sync {
+    /// The folder that holds it.
+    fn path(&self) -> &Path;
+
+    /// Does beforehand, while the engine runs, whatever makes the cut short.
+    fn prepare(&self, data: &Path, labels: &Labels) -> Result<Prepared, StoreError>;
+
+    /// Makes the snapshot called `labels.id`, or finds the one that is there already. Nobody may write to `data`
+    /// meanwhile; it must have been synced. The point is fixed when this returns.
+    fn take(&self, prepared: &Prepared, data: &Path, labels: &Labels) -> Result<Taken, StoreError>;
+
+    /// Removes what only helped to make a snapshot, and says how much there was.
+    fn settle(&self) -> Result<usize, StoreError>;
+
+    /// Reads a snapshot again: it must hold what was on the disk, each file in its full length. What the snapshot
+    /// `taken` just now added is read back; with `read_data` everything is.
+    fn verify(
+        &self,
+        entry: &Entry,
+        taken: Option<&Taken>,
+        read_data: bool,
+    ) -> Result<(), StoreError>;
+
+    /// Stores the manifest, which makes the backup complete. To be called last.
+    fn write_manifest(
+        &self,
+        labels: &Labels,
+        manifest: &[u8],
+        at: Timestamp,
+    ) -> Result<(), StoreError>;
+
+    /// All backups, oldest first. One that is damaged is said in the log, and does not hide the others.
+    fn list(&self) -> Result<Vec<Entry>, StoreError>;
+
+    /// The manifest of a backup, or nothing if the backup is incomplete.
+    fn manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Writes the data of a backup into the new folder `into`, waits until it is on the disk, and checks that
+    /// every entry is there in its full length. Returns the bytes.
+    fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError>;
+
+    /// Takes backups out, manifests first, so that a crash half-way leaves an incomplete backup and not one
+    /// that claims to be whole. Their space is given back by [`SnapshotStore::reclaim`].
+    fn remove(&self, ids: &[String]) -> Result<(), StoreError>;
+
+    /// Gives back the space that no snapshot uses any more, and says about how many bytes.
+    fn reclaim(&self) -> Result<u64, StoreError>;
+
+    /// About how many bytes the next snapshot of `data` will need, when the last one added `last_added`.
+    fn room_needed(&self, data: &Path, last_added: Option<u64>) -> u64;
+
+    /// The backup called `id`.
+    fn find(&self, id: &str) -> Result<Entry, StoreError> {
+        self.list()?.into_iter().find(|entry| entry.id == id).ok_or_else(|| {
+            StoreError::NoSuchBackup { id: id.to_owned(), store: self.path().to_owned() }
+        })
+    }
+
+    /// The manifests of all backups that have one, by the backup's id. One that is damaged does not hide
+    /// the others.
+    fn manifests(&self, entries: &[Entry]) -> Result<Manifests, StoreError> {
+        let read = |entry: &Entry| Some((entry.id.clone(), self.manifest(entry).transpose()?));
+        Ok(entries.iter().filter_map(read).collect())
+    }
+
+    /// Removes whatever a backup that was cut off has left under its id, unless it is complete: returns whether
+    /// it is.
+    fn sweep(&self, id: &str) -> Result<bool, StoreError> {
+        self.settle()?;
+        let complete = self.list()?.iter().any(|entry| entry.id == id && entry.manifest.is_some());
+        if !complete {
+            self.remove(&[id.to_owned()])?;
+            self.reclaim()?;
+        }
+        Ok(complete)
+    }
+}
+
+/// Manifests by the id of their backup.
+pub type Manifests = BTreeMap<String, Result<Vec<u8>, StoreError>>;
+
+/// Opens the store that the configuration names. The first time it makes it, unless it `must_exist`: then backups
+/// were made before, and an empty folder means a disk that is not there.
+///
+/// # Errors
+/// When it is not there, cannot be read, or cannot keep the promises of its kind where it lies.
+pub fn open(config: &Config, must_exist: bool) -> Result<Arc<dyn SnapshotStore>, StoreError> {
+    let path = &config.store.path;
+    match config.store.kind {
+        StoreKind::Restic => {
+            let key = config.node.state.join("store.key");
+            Ok(Arc::new(ResticStore::open(path, &key, must_exist)?))
+        }
+        StoreKind::Clone => {
+            let volume = ImageSpec::of(config).ok_or(StoreError::NoImage)?;
+            Ok(Arc::new(CloneStore::open(path, &volume, must_exist)?))
+        }
+    }
+}
+
+/// What is written on a snapshot.
+#[derive(Debug, Clone, Default)]
+pub struct Labels {
+    /// The backup's id.
+    pub id: String,
+    /// The node's name, which stands where restic keeps the host.
+    pub host: String,
+    /// The batch, if one was named.
+    pub batch: Option<String>,
+    /// The grade, in its written form.
+    pub grade: String,
+}
+
+/// What was done beforehand.
+#[derive(Debug)]
+pub struct Prepared {
+    /// Bytes that would have to be read if the engine stopped now.
+    pub bytes_left: u64,
+    /// What there is to say about it.
+    pub note: String,
+    /// The last pass over the data, of a store that copies it.
+    first: Option<FirstPass>,
+}
+
+/// A fixed point.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The store's own id of the snapshot.
+    pub snapshot: String,
+    /// Bytes of all files.
+    pub bytes_total: u64,
+    /// Bytes that the store grew by.
+    pub bytes_added: u64,
+    /// Bytes that were read while the engine stood still.
+    pub bytes_read_stopped: u64,
+    /// What must be in it.
+    listing: Listing,
+    /// The packs that the repository had before this backup.
+    packs_before: Arc<BTreeSet<PathBuf>>,
+}
 
 /// What went wrong in the store.
 #[derive(Debug, thiserror::Error)]
@@ -102,9 +236,27 @@ pub enum StoreError {
         /// The repository.
         store: PathBuf,
     },
+    /// A folder that is not a store of this kind stands in its place.
+    #[error("{} cannot be a store of kind `clone`: {why} (hint: {hint})", path.display())]
+    Unfit {
+        /// The folder.
+        path: PathBuf,
+        /// Why not.
+        why: String,
+        /// What to do.
+        hint: &'static str,
+    },
+    /// Clones are made of an image.
+    #[error(
+        "`store.kind` is \"clone\" and the volume is no image (hint: `volume.kind = \"image\"` in qmoor.toml)"
+    )]
+    NoImage,
+    /// The volume that the snapshots are made of, or a look into one of them.
+    #[error(transparent)]
+    Volume(#[from] VolumeError),
     /// Something in the store is damaged.
     #[error(
-        "the store is damaged: {what} (hint: restore from another backup; `restic check` tells more)"
+        "the store is damaged: {what} (hint: restore from another backup; `restic check` tells more about a repository)"
     )]
     Damaged {
         /// What is wrong.
@@ -112,27 +264,19 @@ pub enum StoreError {
     },
 }
 
-/// One data snapshot in the repository.
+/// One snapshot in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// The backup's id.
     pub id: String,
-    /// The repository's own id for the data snapshot.
+    /// The store's own id for the snapshot.
     pub snapshot: String,
     /// When it was made.
     pub at: Timestamp,
-    /// The repository's id for the manifest snapshot; without one the backup is incomplete.
+    /// The store's own id for the manifest; without one the backup is incomplete.
     pub manifest: Option<String>,
     /// Bytes of all files in it.
     pub bytes_total: u64,
-}
-
-fn repository_error(doing: &'static str) -> impl Fn(Box<RusticError>) -> StoreError {
-    move |err| {
-        let message = err.display_log().replace('\n', " ");
-        let message = message.strip_prefix("Error: ").unwrap_or(&message).to_owned();
-        StoreError::Repository { doing, message }
-    }
 }
 
 fn io_error(doing: &'static str) -> impl Fn(io::Error) -> StoreError {
@@ -142,4 +286,16 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> StoreError {
 /// The path below `root`, as text.
 fn below(root: &Path, path: &Path) -> String {
     path.strip_prefix(root).unwrap_or(path).to_string_lossy().into_owned()
+}
+
+/// Bytes that the files below `dir` take on the disk. What cannot be looked at is found out when it is read.
+fn allocated(dir: &Path) -> u64 {
+    let Ok(entries) = std::fs::read_dir(dir) else { return 0 };
+    entries
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let meta = entry.metadata().ok()?;
+            Some(if meta.is_dir() { allocated(&entry.path()) } else { meta.blocks() * 512 })
+        })
+        .sum()
 }

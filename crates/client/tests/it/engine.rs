@@ -27,6 +27,7 @@ impl Engine {
             api_key: None,
             read_only_api_key: None,
             max_request_bytes: 32 << 20,
+            says_version: None,
         };
         let (ready, on_ready) = oneshot::channel();
         let (stop, on_stop) = oneshot::channel();

@@ -4,11 +4,10 @@ use qdrant_client::qdrant::qdrant_server::Qdrant;
 use qdrant_client::qdrant::{HealthCheckReply, HealthCheckRequest};
 use tonic::{Request, Response, Status, async_trait};
 
+use crate::version;
+
 /// What upstream calls itself: clients show it, and some look for it.
 const TITLE: &str = "qdrant - vector search engine";
-
-/// The version of the API that is spoken.
-const VERSION: &str = "1.19.0";
 
 /// Says that the engine is there.
 #[derive(Debug)]
@@ -22,7 +21,7 @@ impl Qdrant for QdrantService {
     ) -> Result<Response<HealthCheckReply>, Status> {
         Ok(Response::new(HealthCheckReply {
             title: TITLE.to_owned(),
-            version: VERSION.to_owned(),
+            version: version::api().to_owned(),
             commit: None,
         }))
     }

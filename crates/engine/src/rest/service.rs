@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 use super::Door;
 use super::answer::{answer, failure, failure_text};
 use crate::error::ApiError;
-use crate::metrics::API_VERSION;
 use crate::node::blocking;
+use crate::version;
 
 pub(super) async fn root() -> Json<Value> {
     Json(json!({
         "title": "qdrant - vector search engine",
-        "version": API_VERSION,
+        "version": version::api(),
         "commit": "",
     }))
 }
@@ -61,7 +61,7 @@ pub(super) async fn telemetry(State(door): State<Door>) -> Response {
             "id": "embedded",
             "app": {
                 "name": "qdrant",
-                "version": API_VERSION,
+                "version": version::api(),
                 "engine": "embedded",
                 "uptime_seconds": started.elapsed().as_secs(),
             },

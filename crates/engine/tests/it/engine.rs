@@ -64,6 +64,7 @@ pub(crate) fn options(data: &Path) -> Options {
         api_key: None,
         read_only_api_key: None,
         max_request_bytes: 32 * 1024 * 1024,
+        says_version: None,
     }
 }
 

@@ -16,6 +16,8 @@ pub struct State {
     pub current: Option<InProgress>,
     /// The restore that has begun and not ended.
     pub restore: Option<RestoreInProgress>,
+    /// The change of the engine's version that has begun and not ended.
+    pub upgrade: Option<UpgradeInProgress>,
     /// Whether a stop was intended and no start has been made since.
     pub engine_down: bool,
     /// Whether a hold was intended and no release has been made since.
@@ -74,6 +76,15 @@ pub struct RestoreInProgress {
     pub aside: PathBuf,
     /// Whether the renames may have begun.
     pub swapping: bool,
+}
+
+/// A change of the engine's version that has begun and not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpgradeInProgress {
+    /// Id of the backup that was made before it.
+    pub backup: String,
+    /// The image that was to come.
+    pub to: String,
 }
 
 /// A backup that ended well.
@@ -136,7 +147,8 @@ impl State {
             Event::Done { step, note: _ } => self.done(backup, *step),
             Event::Failed { step, error } => self.fail(backup, *step, error),
             Event::Finished { ok, pause_ms, bytes_added, points, mode } => {
-                let (pause_ms, bytes_added, points, mode) = (*pause_ms, *bytes_added, *points, *mode);
+                let (pause_ms, bytes_added, points, mode) =
+                    (*pause_ms, *bytes_added, *points, *mode);
                 let completed = Completed { at, pause_ms, bytes_added, points, mode };
                 self.finish(backup, ok.then_some(completed));
             }
@@ -169,6 +181,10 @@ impl State {
                     restore.swapping = true;
                 }
             }
+            Event::UpgradeBegin { backup, from: _, to } => {
+                self.upgrade = Some(UpgradeInProgress { backup: backup.clone(), to: to.clone() });
+            }
+            Event::UpgradeEnd { ok: _ } => self.upgrade = None,
             Event::Restored { id: _, old_data: _ } | Event::RestoreFailed { id: _, error: _ } => {
                 self.restore = None;
             }

@@ -14,7 +14,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 pub use course::{Course, Mode, Next, next};
-pub use fold::{Completed, Drill, InProgress, RestoreInProgress, State, fold};
+pub use fold::{Completed, Drill, InProgress, RestoreInProgress, State, UpgradeInProgress, fold};
 use jiff::Timestamp;
 pub use recovery::{RecoveryAction, recovery};
 use serde::{Deserialize, Serialize};
@@ -106,6 +106,35 @@ impl Step {
             Self::Observe => "observe",
             Self::Verify => "verify",
             Self::Prune => "prune",
+        }
+    }
+}
+
+impl Step {
+    /// What is done in it, in a few words.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Gate => {
+                "wait until the optimizers are idle; refuse a pause that would be too long"
+            }
+            Self::FirstPass => "let the store do what it can while the engine runs",
+            Self::HoldWrites => "hold writes at the gateway; reads go on",
+            Self::Drain => "wait for the writes in flight, and until the engine has applied them",
+            Self::Manifest => "ask for counts, samples and answers that the snapshot must have",
+            Self::HoldAll => "hold reads too",
+            Self::Stop => "stop the engine, which must end by itself with exit code 0",
+            Self::Sync => "write everything out to the disk",
+            Self::Freeze => "freeze the file system",
+            Self::Snapshot => "take the snapshot: the point is fixed",
+            Self::Thaw => "thaw the file system",
+            Self::Start => "start the engine",
+            Self::Compare => "compare what it has with what it had",
+            Self::Release => "let the held requests go, the first ones first",
+            Self::Settle => "wait until the store has everything",
+            Self::Observe => "open a copy of the snapshot and ask it for the facts",
+            Self::Verify => "read the snapshot back, then write its manifest",
+            Self::Prune => "remove what no rule keeps",
         }
     }
 }
@@ -253,6 +282,20 @@ pub enum Event {
         /// Where the data that was there is kept; `None` if there was none.
         #[serde(default)]
         old_data: Option<PathBuf>,
+    },
+    /// The engine is about to be another version; `backup` is what it had before.
+    UpgradeBegin {
+        /// Id of the backup.
+        backup: String,
+        /// The image before.
+        from: String,
+        /// The image to come.
+        to: String,
+    },
+    /// The engine is another version, or again the one before.
+    UpgradeEnd {
+        /// Whether it is the new one.
+        ok: bool,
     },
     /// A restore was given up; the node is as it was.
     RestoreFailed {

@@ -179,8 +179,14 @@ struct Run {
 
 impl Run {
     fn new(course: Course, outlives: Outlives) -> Self {
-        let mut run =
-            Self { state: State::default(), world: World::new(), course, outlives, starting: false, not_brought_back: false };
+        let mut run = Self {
+            state: State::default(),
+            world: World::new(),
+            course,
+            outlives,
+            starting: false,
+            not_brought_back: false,
+        };
         run.journal(Event::Begin {
             batch_id: None,
             labels: std::collections::BTreeMap::new(),
@@ -292,9 +298,7 @@ impl Run {
                 self.world.effect(Step::Start, Grade::Crash);
                 Event::Done { step: Step::Start, note: String::new() }
             }
-            RecoveryAction::ReleaseGate => {
-                Event::Done { step: Step::Release, note: String::new() }
-            }
+            RecoveryAction::ReleaseGate => Event::Done { step: Step::Release, note: String::new() },
             RecoveryAction::AbandonBackup(_) => {
                 let ok = !fails && self.world.sweep();
                 Event::given_up(ok)
@@ -337,7 +341,10 @@ impl Run {
     fn always(&self) {
         let mut later = self.world.clone();
         later.left_alone();
-        assert!(!later.writes_held && !later.frozen, "a lease that ran out has released: {self:#?}");
+        assert!(
+            !later.writes_held && !later.frozen,
+            "a lease that ran out has released: {self:#?}"
+        );
         assert!(self.world.snapshots_made <= 1, "at most one snapshot a backup: {self:#?}");
         self.honest();
     }
@@ -411,11 +418,12 @@ fn walk(run: &Run, faults: u8, known: &mut HashMap<String, u128>) -> u128 {
 
 #[test]
 fn every_schedule_of_up_to_four_faults_ends_with_the_service_back_and_nothing_called_good_that_is_not()
-{
+ {
     let both = [false, true];
     let mut schedules = 0;
     for mode in [Mode::Stop, Mode::Freeze] {
-        for (freezes, holds) in both.iter().flat_map(|freezes| both.map(|holds| (*freezes, holds))) {
+        for (freezes, holds) in both.iter().flat_map(|freezes| both.map(|holds| (*freezes, holds)))
+        {
             for (engine, watchdog) in
                 both.iter().flat_map(|engine| both.map(|watchdog| (*engine, watchdog)))
             {

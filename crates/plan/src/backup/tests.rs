@@ -6,18 +6,31 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Course, Event, Mode, RECORD_VERSION, Record, RecoveryAction, State, Step, fold, recovery};
+use super::{
+    Course, Event, Mode, RECORD_VERSION, Record, RecoveryAction, State, Step, fold, recovery,
+};
 
 fn journal(events: Vec<Event>) -> Vec<Record> {
     let at: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
     (1..)
         .zip(events)
-        .map(|(seq, event)| Record { version: RECORD_VERSION, seq, at, backup: "b1".to_owned(), event })
+        .map(|(seq, event)| Record {
+            version: RECORD_VERSION,
+            seq,
+            at,
+            backup: "b1".to_owned(),
+            event,
+        })
         .collect()
 }
 
 fn begin() -> Event {
-    Event::Begin { batch_id: None, labels: BTreeMap::new(), why: "test".to_owned(), course: Course::default() }
+    Event::Begin {
+        batch_id: None,
+        labels: BTreeMap::new(),
+        why: "test".to_owned(),
+        course: Course::default(),
+    }
 }
 
 fn intent(step: Step) -> Event {

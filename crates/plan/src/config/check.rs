@@ -2,14 +2,15 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use super::{Config, EngineKind};
 use super::read::Reader;
+use super::{Config, EngineKind, StoreKind, VolumeKind};
 
 /// Tells `reader` of everything in `config` that contradicts something else in it.
 pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
     ports(config, reader);
     doors(config, reader);
     folders(config, reader);
+    volume(config, reader);
     let kept = &config.retention;
     let rules = [kept.last, kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.min_verified];
     if rules.iter().all(|count| *count == 0) {
@@ -55,6 +56,36 @@ fn folders(config: &Config, reader: &mut Reader<'_>) {
         (&store, &state),
         (&state, &store),
     ];
+    apart(&pairs, reader);
+}
+
+/// A volume that is an image must hold the data, and neither itself nor what is to outlive it.
+fn volume(config: &Config, reader: &mut Reader<'_>) {
+    if config.volume.kind == VolumeKind::Directory {
+        if config.store.kind == StoreKind::Clone {
+            let message = "is \"clone\", and `volume.kind` is \"directory\"".to_owned();
+            let hint = "only an image can be cloned: set `volume.kind` to \"image\"";
+            reader.contradiction("store.kind", "volume.kind", message, hint);
+        }
+        return;
+    }
+    let mount = ("volume.mount", normal(&config.volume.mount));
+    let image = ("volume.image", normal(&config.volume.image));
+    let data = normal(&config.node.data);
+    if data == mount.1 || !data.starts_with(&mount.1) {
+        let message =
+            format!("`{}` is not inside `volume.mount` (`{}`)", data.display(), mount.1.display());
+        let hint = "choose a folder inside it, or leave `node.data` out";
+        reader.contradiction("node.data", "volume.mount", message, hint);
+    }
+    let state = ("node.state", normal(&config.node.state));
+    let store = ("store.path", normal(&config.store.path));
+    let pairs = [(&state, &mount), (&store, &mount), (&image, &mount), (&image, &store)];
+    apart(&pairs, reader);
+}
+
+/// Tells of each first folder that is inside the second.
+fn apart(pairs: &[(&(&'static str, PathBuf), &(&'static str, PathBuf))], reader: &mut Reader<'_>) {
     let mut seen = Vec::new();
     for (inner, outer) in pairs {
         if !inner.1.starts_with(&outer.1) || seen.contains(&(outer.0, inner.0)) {

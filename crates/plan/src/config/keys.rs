@@ -36,6 +36,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A whole number from the first to the second, both included.
     Number(u64, u64),
+    /// A string like `"512MiB"` or `"2GiB"`, from the first to the second, both included, in bytes.
+    Size(u64, u64),
     /// A string like `"250ms"`, `"4s"` or `"5m"` from the first to the second, both included.
     Duration(Duration, Duration),
 }
@@ -53,6 +55,7 @@ impl Key {
             Kind::Switch => "true or false".to_owned(),
             Kind::Choice(words) => quoted(words),
             Kind::Number(min, max) => format!("number, {min} to {max}"),
+            Kind::Size(min, max) => format!("size, {} to {}", size_text(*min), size_text(*max)),
             Kind::Duration(min, max) => {
                 format!("duration, {} to {}", duration_text(*min), duration_text(*max))
             }
@@ -91,6 +94,28 @@ pub(super) fn duration_text(duration: Duration) -> String {
     }
 }
 
+/// The units of a size, the largest first.
+const SIZE_UNITS: [(&str, u64); 5] =
+    [("TiB", 1 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
+
+/// A size in the largest unit that gives a whole number, as one would write it in the file.
+pub(super) fn size_text(bytes: u64) -> String {
+    let whole = SIZE_UNITS.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
+    whole.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))
+}
+
+/// The bytes that such a text means.
+pub(super) fn size_from(text: &str) -> Option<u64> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.strip_prefix(digits)?;
+    let (_, bytes) = SIZE_UNITS.iter().find(|(name, _)| *name == unit)?;
+    let digits = digits.strip_suffix(' ').unwrap_or(digits);
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(*bytes)
+}
+
 const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
     Key { path, kind, default, doc }
 }
@@ -99,9 +124,12 @@ const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
 const DAY: Duration = Duration::from_secs(86_400);
 const MANY: u64 = 100_000;
+const MIB: u64 = 1 << 20;
+const TIB: u64 = 1 << 40;
 
 const TABLES: &[(&str, &str)] = &[
     ("node", "Who this node is and where its files are."),
+    ("volume", "What the data lies on."),
     ("engine", "What serves the vectors."),
     ("gateway", "The door clients come through."),
     ("backup", "How a snapshot is made."),
@@ -129,13 +157,46 @@ const KEYS: &[Key] = &[
         Kind::Path,
         "\"./qmoor-data/data\"",
         "What the engine stores: what is backed up, lost and restored. Unless set, `data` inside \
-         `node.dir`.",
+         `node.dir`, or inside `volume.mount` if the volume is an image.",
     ),
     key(
         "node.state",
         Kind::Path,
         "\"./qmoor-data/state\"",
         "Keys, journal, lock and control socket. Unless set, `state` inside `node.dir`.",
+    ),
+    key(
+        "volume.kind",
+        Kind::Choice(&["directory", "image"]),
+        "\"directory\"",
+        "Which kind of volume. `directory` is a folder of whatever is mounted there. `image` is a \
+         file with a file system of its own, which the agent makes, checks and mounts; it needs \
+         root and loop devices.",
+    ),
+    key(
+        "volume.image",
+        Kind::Path,
+        "\"./qmoor-data/volume.img\"",
+        "The file of a volume that is an image. Unless set, `volume.img` inside `node.dir`.",
+    ),
+    key(
+        "volume.size",
+        Kind::Size(512 * MIB, 16 * TIB),
+        "\"10GiB\"",
+        "Size of the image. It only takes the room of what is in it. A larger one makes the \
+         volume grow at the next start; it cannot shrink.",
+    ),
+    key(
+        "volume.filesystem",
+        Kind::Choice(&["xfs", "ext4"]),
+        "\"xfs\"",
+        "What the image is formatted with, once, when it is made.",
+    ),
+    key(
+        "volume.mount",
+        Kind::Path,
+        "\"./qmoor-data/volume\"",
+        "Folder that the image is mounted on. Unless set, `volume` inside `node.dir`.",
     ),
     key(
         "engine.kind",
@@ -167,12 +228,7 @@ const KEYS: &[Key] = &[
         "Most open files of the docker engine. 0 leaves it to the Docker daemon, where the host \
          does not allow it to be raised.",
     ),
-    key(
-        "engine.socket",
-        Kind::Path,
-        "\"/var/run/docker.sock\"",
-        "Socket of the Docker daemon.",
-    ),
+    key("engine.socket", Kind::Path, "\"/var/run/docker.sock\"", "Socket of the Docker daemon."),
     key(
         "engine.start_timeout",
         Kind::Duration(MILLISECOND, DAY),
@@ -265,17 +321,19 @@ const KEYS: &[Key] = &[
     ),
     key(
         "store.kind",
-        Kind::Choice(&["restic"]),
+        Kind::Choice(&["restic", "clone"]),
         "\"restic\"",
         "Which kind of store. `restic` is a repository in the format of restic: encrypted, \
-         deduplicated, incremental, and readable by the `restic` program without qmoor.",
+         deduplicated, incremental, and readable by the `restic` program without qmoor. `clone` \
+         keeps clones of the image that the volume is: made in milliseconds, on the same disk as \
+         the image, which must hold an xfs made with reflink=1 or a btrfs.",
     ),
     key(
         "store.path",
         Kind::Path,
         "\"./qmoor-data/store\"",
-        "Folder of the repository. Unless set, `store` inside `node.dir`; on a real node put it \
-         on another disk.",
+        "Folder of the store. Unless set, `store` inside `node.dir`; on a real node put a \
+         repository on another disk.",
     ),
     key("retention.last", Kind::Number(0, MANY), "3", "Keep the newest so many."),
     key(

@@ -25,6 +25,8 @@ use crate::engine::Image;
 pub struct Config {
     /// Who this node is and where its files are.
     pub node: Node,
+    /// What the data lies on.
+    pub volume: Volume,
     /// What serves the vectors.
     pub engine: Engine,
     /// The door clients come through.
@@ -50,6 +52,52 @@ pub struct Node {
     pub data: PathBuf,
     /// Keys, journal, lock, control socket: what the agent needs to work.
     pub state: PathBuf,
+}
+
+/// What the data lies on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Which kind of volume.
+    pub kind: VolumeKind,
+    /// The file of a volume that is an image.
+    pub image: PathBuf,
+    /// Size of the image in bytes.
+    pub size: u64,
+    /// What the image is formatted with.
+    pub filesystem: Filesystem,
+    /// Folder that the image is mounted on.
+    pub mount: PathBuf,
+}
+
+/// Which kind of volume the data lies on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum VolumeKind {
+    /// A folder of whatever is mounted there.
+    Directory,
+    /// A file with a file system of its own.
+    Image,
+}
+
+/// What an image is formatted with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Filesystem {
+    /// XFS.
+    Xfs,
+    /// The fourth extended file system.
+    Ext4,
+}
+
+impl Filesystem {
+    /// The word for it in `qmoor.toml`, and the kernel's.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Xfs => "xfs",
+            Self::Ext4 => "ext4",
+        }
+    }
 }
 
 /// What serves the vectors.
@@ -131,7 +179,7 @@ pub struct Backup {
 pub struct Store {
     /// Which kind of store.
     pub kind: StoreKind,
-    /// Folder of the repository.
+    /// Folder of the store.
     pub path: PathBuf,
 }
 
@@ -141,6 +189,8 @@ pub struct Store {
 pub enum StoreKind {
     /// A repository in the format of restic.
     Restic,
+    /// Clones of the image that the volume is.
+    Clone,
 }
 
 /// Which snapshots are kept. A snapshot is kept when any rule keeps it.
@@ -243,6 +293,8 @@ impl Config {
         config.node.data = dir.join("data");
         config.node.state = dir.join("state");
         config.store.path = dir.join("store");
+        config.volume.image = dir.join("volume.img");
+        config.volume.mount = dir.join("volume");
         config
     }
 }

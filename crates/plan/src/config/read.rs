@@ -10,8 +10,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Kind};
 use super::{
-    Backup, Config, Engine, EngineKind, Gateway, Log, LogFormat, LogLevel, Node, Retention, Store,
-    StoreKind, check,
+    Backup, Config, Engine, EngineKind, Filesystem, Gateway, Log, LogFormat, LogLevel, Node,
+    Retention, Store, StoreKind, Volume, VolumeKind, check,
 };
 use crate::engine::{Image, Version};
 
@@ -200,6 +200,14 @@ impl<'t> Reader<'t> {
         })
     }
 
+    fn size(&mut self, path: &str) -> u64 {
+        self.take(path, 0, |kind, value| {
+            let bytes = keys::size_from(value.as_str()?)?;
+            let Kind::Size(min, max) = kind else { return None };
+            (*min <= bytes && bytes <= *max).then_some(bytes)
+        })
+    }
+
     fn path(&mut self, path: &str, resolve: impl Fn(&Path) -> PathBuf) -> PathBuf {
         let text = self.take(path, String::from("."), |_, value| {
             let text = value.as_str()?;
@@ -229,15 +237,19 @@ impl<'t> Reader<'t> {
     }
 
     fn config(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Config {
-        let node = self.node(&resolve);
+        let dir = self.path("node.dir", &resolve);
         let inside = |reader: &mut Self, path, name| {
-            if reader.is_set(path) { reader.path(path, &resolve) } else { node.dir.join(name) }
+            if reader.is_set(path) { reader.path(path, &resolve) } else { dir.join(name) }
         };
+        let store_kinds = [("restic", StoreKind::Restic), ("clone", StoreKind::Clone)];
         let store = Store {
-            kind: self.choice("store.kind", StoreKind::Restic, &[("restic", StoreKind::Restic)]),
+            kind: self.choice("store.kind", StoreKind::Restic, &store_kinds),
             path: inside(self, "store.path", "store"),
         };
+        let volume = self.volume(&inside);
+        let node = self.node(dir.clone(), &volume, &inside);
         Config {
+            volume,
             engine: self.engine(&resolve),
             gateway: self.gateway(),
             backup: Backup {
@@ -253,12 +265,32 @@ impl<'t> Reader<'t> {
         }
     }
 
-    fn node(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Node {
-        let dir = self.path("node.dir", &resolve);
-        let inside = |reader: &mut Self, path, name| {
-            if reader.is_set(path) { reader.path(path, &resolve) } else { dir.join(name) }
+    fn volume(
+        &mut self,
+        inside: &impl Fn(&mut Self, &'static str, &'static str) -> PathBuf,
+    ) -> Volume {
+        let kinds = [("directory", VolumeKind::Directory), ("image", VolumeKind::Image)];
+        let filesystems =
+            [Filesystem::Xfs, Filesystem::Ext4].map(|filesystem| (filesystem.as_str(), filesystem));
+        Volume {
+            kind: self.choice("volume.kind", VolumeKind::Directory, &kinds),
+            image: inside(self, "volume.image", "volume.img"),
+            size: self.size("volume.size"),
+            filesystem: self.choice("volume.filesystem", Filesystem::Xfs, &filesystems),
+            mount: inside(self, "volume.mount", "volume"),
+        }
+    }
+
+    fn node(
+        &mut self,
+        dir: PathBuf,
+        volume: &Volume,
+        inside: &impl Fn(&mut Self, &'static str, &'static str) -> PathBuf,
+    ) -> Node {
+        let data = match volume.kind {
+            VolumeKind::Image if !self.is_set("node.data") => volume.mount.join("data"),
+            VolumeKind::Image | VolumeKind::Directory => inside(self, "node.data", "data"),
         };
-        let data = inside(self, "node.data", "data");
         let state = inside(self, "node.state", "state");
         Node { name: self.name("node.name"), dir, data, state }
     }
@@ -360,6 +392,11 @@ fn wanted(kind: &Kind) -> String {
         Kind::Choice([word]) => format!("\"{word}\""),
         Kind::Choice(words) => format!("one of {}", keys::quoted(words)),
         Kind::Number(min, max) => format!("a whole number from {min} to {max}"),
+        Kind::Size(min, max) => format!(
+            "a size in quotes, like \"2GiB\", from {} to {}",
+            keys::size_text(*min),
+            keys::size_text(*max)
+        ),
         Kind::Duration(min, max) => format!(
             "a duration in quotes, like \"4s\", from {} to {}",
             keys::duration_text(*min),

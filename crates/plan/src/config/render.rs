@@ -48,7 +48,8 @@ pub fn reference_markdown() -> String {
         commented out at its default; without a file all defaults hold. A key that does not exist, a \
         value of the wrong type or out of range, and settings that contradict each other are errors \
         that name the line, the key and the nearest right name.\n\n\
-        Durations are strings: `\"250ms\"`, `\"4s\"`, `\"5m\"`, `\"1h 30m\"`. Relative paths start \
+        Durations are strings: `\"250ms\"`, `\"4s\"`, `\"5m\"`, `\"1h 30m\"`. Sizes too: \
+        `\"512MiB\"`, `\"2GiB\"`. Relative paths start \
         at the folder of `qmoor.toml`. The folders for data, state and store must lie outside each \
         other.\n"
         .to_owned();

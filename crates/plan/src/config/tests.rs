@@ -80,9 +80,17 @@ fn every_key_is_taken_from_the_file() {
     let defaults = parse("").unwrap();
     for key in reference() {
         for value in other_values(&key.kind, key.default) {
-            // Only the docker engine does without a gateway.
-            let base = if key.path == "gateway.enabled" { "engine.kind = \"docker\"\n" } else { "" };
-            let text = format!("{base}{} = {value}", key.path);
+            // Only an image can be cloned, and only the docker engine does without a gateway.
+            let (before, defaults) = match (key.path, value.as_str()) {
+                (_, "\"clone\"") => {
+                    ("volume.kind = \"image\"\n", parse("volume.kind = \"image\"").unwrap())
+                }
+                ("gateway.enabled", _) => {
+                    ("engine.kind = \"docker\"\n", parse("engine.kind = \"docker\"").unwrap())
+                }
+                (_, _) => ("", defaults.clone()),
+            };
+            let text = format!("{before}{} = {value}", key.path);
             let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_ne!(config, defaults, "{text} changes nothing");
         }
@@ -100,6 +108,7 @@ fn other_values(kind: &Kind, default: &str) -> Vec<String> {
         Kind::Switch => vec!["false".to_owned()],
         Kind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
         Kind::Number(min, max) => vec![min.to_string(), max.to_string()],
+        Kind::Size(min, max) => [min, max].map(|bytes| format!("\"{bytes}B\"")).into(),
         Kind::Duration(min, max) => [min, max].map(|d| format!("\"{}ms\"", d.as_millis())).into(),
     };
     values.into_iter().filter(|value| value != default).collect()
@@ -112,7 +121,9 @@ fn values_out_of_range_are_refused() {
             Kind::Name => vec!["\"\"".to_owned(), "\"a b\"".to_owned(), "7".to_owned()],
             Kind::Path => vec!["\"\"".to_owned(), "true".to_owned(), "\"\\u0000\"".to_owned()],
             Kind::Address => vec!["\"localhost\"".to_owned(), "\"1.2.3\"".to_owned()],
-            Kind::Image => vec!["\"q:latest\"".to_owned(), "\"q\"".to_owned(), "\"q:dev\"".to_owned()],
+            Kind::Image => {
+                vec!["\"q:latest\"".to_owned(), "\"q\"".to_owned(), "\"q:dev\"".to_owned()]
+            }
             Kind::User => vec!["\"root\"".to_owned(), "\"1:2:3\"".to_owned(), "7".to_owned()],
             Kind::Switch => vec!["\"true\"".to_owned(), "1".to_owned()],
             Kind::Choice(_) => vec!["\"other\"".to_owned(), "\"\"".to_owned()],
@@ -121,6 +132,17 @@ fn values_out_of_range_are_refused() {
                 values.extend(min.checked_sub(1).map(|value| value.to_string()));
                 values
             }
+            Kind::Size(min, max) => vec![
+                "4".to_owned(),
+                "\"\"".to_owned(),
+                "\"GiB\"".to_owned(),
+                "\"-1GiB\"".to_owned(),
+                "\"1.5GiB\"".to_owned(),
+                "\"1GB\"".to_owned(),
+                "\"99999999999TiB\"".to_owned(),
+                format!("\"{}B\"", min - 1),
+                format!("\"{}B\"", max + 1),
+            ],
             Kind::Duration(_, max) => vec![
                 "4".to_owned(),
                 "\"0s\"".to_owned(),
@@ -147,6 +169,34 @@ fn durations_may_be_written_as_people_write_them() {
         let config = parse(&format!("gateway.hold_budget = \"{text}\"")).unwrap();
         assert_eq!(config.gateway.hold_budget, Duration::from_millis(ms), "{text}");
     }
+}
+
+#[test]
+fn sizes_may_be_written_in_any_unit() {
+    for (text, mib) in [("1GiB", 1024), ("512MiB", 512), ("2 TiB", 2 << 20), ("1048576KiB", 1024)] {
+        let config = parse(&format!("volume.size = \"{text}\"")).unwrap();
+        assert_eq!(config.volume.size, mib << 20, "{text}");
+    }
+    insta::assert_snapshot!(complaint("volume.size = \"1GB\""), @r#"/etc/qmoor/qmoor.toml:1: volume.size: must be a size in quotes, like "2GiB", from 512MiB to 16TiB, not "1GB""#);
+}
+
+#[test]
+fn the_data_lies_inside_a_volume_that_is_an_image() {
+    let config = parse("node.dir = \"/n\"\nvolume.kind = \"image\"").unwrap();
+    assert_eq!(config.node.data, PathBuf::from("/n/volume/data"));
+    assert_eq!(config.volume.image, PathBuf::from("/n/volume.img"));
+    let config = parse("[volume]\nkind = \"image\"\nmount = \"/mnt/q\"").unwrap();
+    assert_eq!(config.node.data, PathBuf::from("/mnt/q/data"));
+    let image = "node.dir = \"/n\"\nvolume.kind = \"image\"\n";
+    let text = format!("{image}node.data = \"/n/volume/a/b\"\nstore.kind = \"clone\"");
+    assert_eq!(parse(&text).unwrap().node.data, PathBuf::from("/n/volume/a/b"));
+    for outside in ["/n/data", "/n/volume", "/n/volume/../data"] {
+        let complaint = complaint(&format!("{image}node.data = \"{outside}\""));
+        assert!(complaint.contains("is not inside `volume.mount`"), "{complaint}");
+    }
+    insta::assert_snapshot!(complaint(&format!("{image}store.path = \"/n/volume/s\"\nnode.state = \"/n/volume\"")), @"");
+    insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/store/v.img\"")), @"");
+    insta::assert_snapshot!(complaint("[store]\nkind = \"clone\""), @"");
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::fmt;
 
 /// A version as Qdrant counts them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version {
     /// No number of these may be skipped.
@@ -103,7 +105,8 @@ impl Image {
             None => (text, None),
         };
         // A colon before the last slash is that of a port.
-        let tag_at = name.rfind(':').filter(|colon| name.rfind('/').is_none_or(|slash| slash < *colon));
+        let tag_at =
+            name.rfind(':').filter(|colon| name.rfind('/').is_none_or(|slash| slash < *colon));
         let (repository, tag) = match tag_at.and_then(|at| name.split_at_checked(at)) {
             Some((repository, tag)) => (repository, tag.trim_start_matches(':')),
             None => return Err(ImageError::NotPinned),
@@ -113,8 +116,13 @@ impl Image {
         }
         let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let fits = repository.bytes().all(|byte| letters(byte) || b"./:_-".contains(&byte));
-        let tag_fits = tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
-        if repository.is_empty() || !repository.bytes().next().is_some_and(letters) || !fits || !tag_fits {
+        let tag_fits =
+            tag.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
+        if repository.is_empty()
+            || !repository.bytes().next().is_some_and(letters)
+            || !fits
+            || !tag_fits
+        {
             return Err(ImageError::BadRepository);
         }
         let version = Version::parse(tag).ok_or(ImageError::NoVersion)?;
@@ -126,7 +134,12 @@ impl Image {
             }
         }
         let owned = str::to_owned;
-        Ok(Self { repository: owned(repository), tag: owned(tag), digest: digest.map(owned), version })
+        Ok(Self {
+            repository: owned(repository),
+            tag: owned(tag),
+            digest: digest.map(owned),
+            version,
+        })
     }
 
     /// The repository and the tag, without the digest.
@@ -183,7 +196,10 @@ mod tests {
         }
         for text in ["q:dev", "q:v1", "q:v1.19", "q:v1.19.0.1", "q:v1.+9.0"] {
             let found = Image::parse(text);
-            assert!(matches!(found, Err(ImageError::NoVersion | ImageError::BadRepository)), "{text}");
+            assert!(
+                matches!(found, Err(ImageError::NoVersion | ImageError::BadRepository)),
+                "{text}"
+            );
         }
         for text in ["q:v1.19.0@sha256:12", "q:v1.19.0@md5:00"] {
             assert_eq!(Image::parse(text), Err(ImageError::BadDigest), "{text}");
@@ -197,7 +213,10 @@ mod tests {
     fn another_version_of_an_image_has_no_digest_yet() {
         let image = Image::parse(&format!("q/q:v1.18.3@sha256:{}", "00".repeat(32))).unwrap();
         assert_eq!(image.at("1.19.0").unwrap().to_string(), "q/q:v1.19.0");
-        assert_eq!(image.at("v1.19.0-unprivileged").unwrap().to_string(), "q/q:v1.19.0-unprivileged");
+        assert_eq!(
+            image.at("v1.19.0-unprivileged").unwrap().to_string(),
+            "q/q:v1.19.0-unprivileged"
+        );
         assert_eq!(image.at("newest"), None);
     }
 }

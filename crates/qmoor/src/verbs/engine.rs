@@ -1,6 +1,7 @@
 //! `qmoor engine`: the embedded engine alone.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::Path;
 
 use qmoor_engine::{Options, Ready, ServeError};
 
@@ -16,15 +17,22 @@ const MAX_REQUEST_BYTES: usize = 32 << 20;
 pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> {
     process::log("info", false);
     let asked = process::asked_to_stop()?;
+    let kept = match &args.config_path {
+        Some(path) => keys(path)?,
+        None => Keys::default(),
+    };
     let host = args.host.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
     let options = Options {
         data: args.data,
         http: args.http.unwrap_or(SocketAddr::new(host, args.http_port.unwrap_or(6333))),
         grpc: args.grpc.unwrap_or(SocketAddr::new(host, args.grpc_port.unwrap_or(6334))),
-        // Keys come by environment only: arguments can be read by every process on the host.
-        api_key: std::env::var("QDRANT__SERVICE__API_KEY").ok(),
-        read_only_api_key: std::env::var("QDRANT__SERVICE__READ_ONLY_API_KEY").ok(),
+        // Keys come by environment or file only: arguments can be read by every process on the host.
+        api_key: std::env::var("QDRANT__SERVICE__API_KEY").ok().or(kept.api_key),
+        read_only_api_key: std::env::var("QDRANT__SERVICE__READ_ONLY_API_KEY")
+            .ok()
+            .or(kept.read_only_api_key),
         max_request_bytes: MAX_REQUEST_BYTES,
+        says_version: args.says_version,
     };
     let ready = move |ready: Ready| {
         let addresses = serde_json::json!({ "http": ready.http, "grpc": ready.grpc });
@@ -40,6 +48,27 @@ pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> 
         }
     };
     qmoor_engine::serve(options, ready, stop).await.map_err(|error| failure(&error))
+}
+
+/// As much of Qdrant's configuration as is understood here.
+#[derive(Default, serde::Deserialize)]
+struct Settings {
+    #[serde(default)]
+    service: Keys,
+}
+
+#[derive(Default, serde::Deserialize)]
+struct Keys {
+    api_key: Option<String>,
+    read_only_api_key: Option<String>,
+}
+
+fn keys(path: &Path) -> Result<Keys, CliError> {
+    let failed = |why: String| CliError::failed(format!("cannot read {}: {why}", path.display()));
+    let bytes = std::fs::read(path).map_err(|error| failed(error.to_string()))?;
+    let settings: Settings = serde_json::from_slice(&bytes)
+        .map_err(|error| failed(format!("it is not JSON: {error}")))?;
+    Ok(settings.service)
 }
 
 /// In one line: the agent takes the last line of the log for what the engine died of.

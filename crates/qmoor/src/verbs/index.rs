@@ -47,7 +47,7 @@ pub(crate) async fn run(global: &Global, args: cli::Index, out: Output) -> Resul
     let summary = write(&target, source, &options, out).await?;
     let unusable = unusable(&summary).filter(|_| args.dead_letter.is_none());
     if args.backup && unusable.is_none() {
-        let request = cli::Backup { batch_id: args.batch_id, labels: Vec::new(), max_pause: None };
+        let request = cli::Backup { batch_id: args.batch_id, ..cli::Backup::plain() };
         return super::backup::run(global, request, out).await;
     }
     out.result(&summary, summary_text(&summary))?;

@@ -5,6 +5,7 @@ pub(crate) mod backups;
 pub(crate) mod completions;
 pub(crate) mod drill;
 pub(crate) mod engine;
+pub(crate) mod hold;
 pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod keys;
@@ -16,6 +17,8 @@ pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod serve;
 pub(crate) mod status;
+pub(crate) mod thaw_watchdog;
+pub(crate) mod upgrade;
 
 use jiff::Timestamp;
 

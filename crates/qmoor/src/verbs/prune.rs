@@ -4,12 +4,13 @@ use crate::cli::{self, Global};
 use crate::error::CliError;
 use crate::node;
 use crate::output::{Output, bytes, table};
+use crate::patience::patiently;
 use crate::reach::Reach;
 
 /// Prunes, or with `--dry-run` shows what would go, with the reasons.
 pub(crate) async fn run(global: &Global, args: cli::Prune, out: Output) -> Result<(), CliError> {
     let reach = Reach::new(node::config(global)?, "prune", out).await?;
-    let report = reach.prune(args.dry_run).await?;
+    let report = patiently(&args.lock, out, async || reach.prune(args.dry_run).await).await?;
     let rows: Vec<Vec<String>> = report
         .decisions
         .iter()

@@ -8,6 +8,7 @@ use crate::cli::{self, Global};
 use crate::error::{CliError, hint_taken_out};
 use crate::node;
 use crate::output::{Output, bytes};
+use crate::patience::patiently;
 use crate::reach::Reach;
 
 /// Shows the plan, asks, restores.
@@ -28,7 +29,7 @@ pub(crate) async fn run(global: &Global, args: cli::Restore, out: Output) -> Res
         return Err(CliError::failed("nothing was restored: the plan was not confirmed")
             .hint("--yes confirms it without asking"));
     }
-    let report = reach.restore(&id).await?;
+    let report = patiently(&args.lock, out, async || reach.restore(&id).await).await?;
     out.result(&report, report_text(&report))
 }
 

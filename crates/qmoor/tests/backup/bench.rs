@@ -13,7 +13,7 @@ use qdrant_client::qdrant::{
 };
 use qdrant_client::{Payload, Qdrant};
 use qmoor_agent::backup::{BackupReport, BackupRequest, backup};
-use qmoor_agent::engine::{Endpoint, EngineProcess, EngineSpec};
+use qmoor_agent::engine::{Endpoint, EngineProcess, EngineSpec, RunsIn};
 use qmoor_agent::error::NodeError;
 use qmoor_agent::gate::{Gate, GateLimits};
 use qmoor_agent::node::{NodeContext, Progress};
@@ -99,7 +99,7 @@ impl Bench {
 
 pub(crate) fn engine(config: &Config, data: PathBuf) -> EngineProcess {
     EngineProcess::new(EngineSpec {
-        program: program(),
+        runs_in: RunsIn::Child(program()),
         data,
         log: config.node.dir.join("test-engine.log"),
         start_timeout: config.engine.start_timeout,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qmoor_agent::catalogue;
 use qmoor_agent::node::NodeContext;
 use qmoor_agent::recover;
-use qmoor_plan::backup::Event;
+use qmoor_plan::backup::{Course, Event};
 
 use crate::bench::{Bench, program};
 
@@ -51,12 +51,17 @@ async fn what_a_backup_cut_off_left_in_the_store_is_removed_at_the_next_start() 
         batch: None,
         grade: "clean".to_owned(),
     };
-    let begin = Event::Begin { batch_id: None, labels: BTreeMap::new(), why: "test".to_owned() };
+    let begin = Event::Begin {
+        batch_id: None,
+        labels: BTreeMap::new(),
+        why: "test".to_owned(),
+        course: Course::default(),
+    };
     node.record("b-cut", begin).await.unwrap();
     node.blocking("leaving a half backup", move |node| {
         let store = node.store()?;
-        let first = store.first_pass(&data, &labels, None)?;
-        store.second_pass(&first, &data, &labels)?;
+        let prepared = store.prepare(&data, &labels)?;
+        store.take(&prepared, &data, &labels)?;
         Ok(())
     })
     .await
@@ -71,7 +76,7 @@ async fn what_a_backup_cut_off_left_in_the_store_is_removed_at_the_next_start() 
     recover::before_engine(&bench.node).await.unwrap();
     recover::after_engine(&bench.node).await;
     assert_eq!(ids().await.len(), 1);
-    let left = bench.node.store().unwrap().remove_first_passes().unwrap();
+    let left = bench.node.store().unwrap().settle().unwrap();
     assert_eq!(left, 0);
 }
 

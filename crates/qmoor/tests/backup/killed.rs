@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use qmoor_agent::backup::BackupRequest;
 use qmoor_agent::node::Progress;
-use qmoor_agent::store::Store;
+use qmoor_agent::store::restic::ResticStore;
 use qmoor_plan::backup::Step;
 
 use crate::agent::Agent;
@@ -53,7 +53,7 @@ fn first_passes(dir: &Path, no_store_yet: bool) -> usize {
     if no_store_yet && !path.join("config").exists() {
         return 0;
     }
-    Store::open(&path, &key, true).unwrap().remove_first_passes().unwrap()
+    ResticStore::open(&path, &key, true).unwrap().remove_first_passes().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -46,10 +46,10 @@ pub(super) fn hash(spec: &EngineSpec, container: &ContainerSpec, image: &Found) 
 pub(super) fn create(
     spec: &EngineSpec,
     container: &ContainerSpec,
-    image: &Found,
+    image: String,
+    owner: Option<(u32, u32)>,
     hash: &str,
-) -> Result<ContainerCreateBody, EngineError> {
-    let (user, group) = image.owner(container)?;
+) -> ContainerCreateBody {
     let mut labels = HashMap::from([
         (LABEL_NODE.to_owned(), container.node.to_string_lossy().into_owned()),
         (LABEL_SPEC.to_owned(), hash.to_owned()),
@@ -57,9 +57,9 @@ pub(super) fn create(
     if container.is_scratch {
         labels.insert(LABEL_SCRATCH.to_owned(), "1".to_owned());
     }
-    Ok(ContainerCreateBody {
-        image: Some(image.id.clone()),
-        user: Some(format!("{user}:{group}")),
+    ContainerCreateBody {
+        image: Some(image),
+        user: owner.map(|(user, group)| format!("{user}:{group}")),
         working_dir: Some(HOME.to_owned()),
         // The server is process 1: a shell in its place would end on SIGTERM before it.
         entrypoint: Some(vec![PROGRAM.to_owned()]),
@@ -77,7 +77,7 @@ pub(super) fn create(
         stop_signal: Some("SIGTERM".to_owned()),
         host_config: Some(host(spec, container)),
         ..ContainerCreateBody::default()
-    })
+    }
 }
 
 fn host(spec: &EngineSpec, container: &ContainerSpec) -> HostConfig {

@@ -6,11 +6,15 @@ use bollard::Docker;
 use bollard::models::ImageInspect;
 use bollard::query_parameters::CreateImageOptionsBuilder;
 use futures::StreamExt;
+use qmoor_plan::engine::Image;
 use serde::{Deserialize, Serialize};
 
 use super::{ContainerSpec, docker_error, is_missing};
 use crate::durable;
 use crate::engine::EngineError;
+
+/// The file that says what the configured image was upgraded to.
+const UPGRADED: &str = "upgraded.json";
 
 /// Which image a name stood for when it was first used here.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,8 +57,52 @@ impl Found {
     }
 }
 
+/// An image that replaces the configured one, for as long as that stays the same.
+#[derive(Debug, Serialize, Deserialize)]
+struct Upgraded {
+    configured: String,
+    image: String,
+}
+
+/// The image that the configured one was upgraded to.
+pub(super) fn upgraded(container: &ContainerSpec) -> Option<Image> {
+    let bytes = std::fs::read(container.private.join(UPGRADED)).ok()?;
+    let upgraded: Upgraded = serde_json::from_slice(&bytes).ok()?;
+    // Whoever changes the configuration means what it says.
+    (upgraded.configured == container.image.to_string()).then_some(())?;
+    Image::parse(&upgraded.image).ok()
+}
+
+/// Notes what the configured image is upgraded to, or takes that back.
+pub(super) fn upgrade(container: &ContainerSpec, image: Option<&Image>) -> Result<(), EngineError> {
+    let path = container.private.join(UPGRADED);
+    let failed = |source| EngineError::Prepare { path: path.clone(), source };
+    let Some(image) = image else {
+        return match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(failed(error)),
+            Ok(()) | Err(_) => durable::sync_dir(&container.private).map_err(failed),
+        };
+    };
+    let upgraded = Upgraded { configured: container.image.to_string(), image: image.to_string() };
+    let bytes = serde_json::to_vec(&upgraded).map_err(|error| failed(error.into()))?;
+    durable::write_durable(&path, &bytes, 0o600).map_err(failed)
+}
+
 /// Finds the image or pulls it, and makes sure that it is the one its name has always meant here.
-pub(super) async fn ensure(docker: &Docker, container: &ContainerSpec) -> Result<Found, EngineError> {
+pub(super) async fn ensure(
+    docker: &Docker,
+    container: &ContainerSpec,
+) -> Result<Found, EngineError> {
+    let found = present(docker, container).await?;
+    pin(container, &found.id)?;
+    Ok(found)
+}
+
+/// Finds the image or pulls it.
+pub(super) async fn present(
+    docker: &Docker,
+    container: &ContainerSpec,
+) -> Result<Found, EngineError> {
     let name = container.image.to_string();
     let found = match find(docker, container).await? {
         Some(found) => found,
@@ -68,13 +116,15 @@ pub(super) async fn ensure(docker: &Docker, container: &ContainerSpec) -> Result
     };
     let id = found.id.unwrap_or_default();
     let user = found.config.and_then(|config| config.user).unwrap_or_default();
-    pin(container, &id)?;
     Ok(Found { id, user })
 }
 
 /// By tag, so that an image that was loaded from a file is found; its digest, if one is asked for, is then that of
 /// the registry or of the image itself.
-async fn find(docker: &Docker, container: &ContainerSpec) -> Result<Option<ImageInspect>, EngineError> {
+async fn find(
+    docker: &Docker,
+    container: &ContainerSpec,
+) -> Result<Option<ImageInspect>, EngineError> {
     let tagged = container.image.tagged();
     let found = match docker.inspect_image(&tagged).await {
         Ok(found) => found,
@@ -100,7 +150,8 @@ async fn pull(docker: &Docker, container: &ContainerSpec) -> Result<(), EngineEr
     let image = &container.image;
     tracing::info!(%image, "engine: the image is pulled");
     // Of a digest the daemon makes no tag, so it is asked for by its tag, and the digest is looked at then.
-    let options = CreateImageOptionsBuilder::new().from_image(&image.repository).tag(&image.tag).build();
+    let options =
+        CreateImageOptionsBuilder::new().from_image(&image.repository).tag(&image.tag).build();
     let mut progress = docker.create_image(Some(options), None, None);
     let mut said = std::time::Instant::now();
     while let Some(step) = progress.next().await {

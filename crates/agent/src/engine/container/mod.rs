@@ -5,6 +5,7 @@
 //! in a file that is mounted into it, never in its arguments or environment, which `docker inspect` shows.
 
 mod body;
+mod compose;
 mod image;
 mod own;
 mod ready;
@@ -14,9 +15,13 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bollard::models::{
+    ContainerInspectResponse, ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum,
+};
+use bollard::query_parameters::{
+    CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder,
+};
 use bollard::{ClientVersion, Docker};
-use bollard::models::{ContainerInspectResponse, ContainerUpdateBody, RestartPolicy, RestartPolicyNameEnum};
-use bollard::query_parameters::{CreateContainerOptionsBuilder, LogsOptionsBuilder, RemoveContainerOptionsBuilder};
 use futures::StreamExt;
 use qmoor_plan::config::EngineKind;
 use qmoor_plan::engine::{Image, Lineage};
@@ -25,6 +30,7 @@ use tokio::time::Instant;
 
 use super::running::Running;
 use super::{Endpoint, EngineError, EngineSpec, lineage};
+pub use compose::compose;
 pub use secret::DoorKeys;
 
 /// How long the Docker daemon may take over one request.
@@ -75,26 +81,35 @@ fn connect(spec: &ContainerSpec) -> Result<Docker, EngineError> {
 }
 
 /// The oldest form of the API that has all that is asked here: Docker 20.10.
-const API_VERSION: ClientVersion =
-    ClientVersion { major_version: 1, minor_version: 41 };
+const API_VERSION: ClientVersion = ClientVersion { major_version: 1, minor_version: 41 };
 
 /// A failure of the daemon, in one line.
 fn docker_error(doing: &'static str, error: &bollard::errors::Error) -> EngineError {
     let hint = match error {
-        bollard::errors::Error::SocketNotFoundError(_) => " (hint: is Docker installed and running? `systemctl status docker`; `engine.socket` says where its socket is)",
-        bollard::errors::Error::DockerResponseServerError { message, .. } if message.contains("rlimit") => {
+        bollard::errors::Error::SocketNotFoundError(_) => {
+            " (hint: is Docker installed and running? `systemctl status docker`; `engine.socket` says where its socket is)"
+        }
+        bollard::errors::Error::DockerResponseServerError { message, .. }
+            if message.contains("rlimit") =>
+        {
             " (hint: this host does not let containers raise their limit of open files: set `engine.nofile` to 0, or lower)"
         }
         _ => "",
     };
-    EngineError::Docker { doing, message: format!("{}{hint}", error.to_string().replace('\n', " ")) }
+    EngineError::Docker {
+        doing,
+        message: format!("{}{hint}", error.to_string().replace('\n', " ")),
+    }
 }
 
 fn is_missing(error: &bollard::errors::Error) -> bool {
     matches!(error, bollard::errors::Error::DockerResponseServerError { status_code: 404, .. })
 }
 
-async fn inspect(docker: &Docker, name: &str) -> Result<Option<ContainerInspectResponse>, EngineError> {
+async fn inspect(
+    docker: &Docker,
+    name: &str,
+) -> Result<Option<ContainerInspectResponse>, EngineError> {
     match docker.inspect_container(name, None).await {
         Ok(found) => Ok(Some(found)),
         Err(error) if is_missing(&error) => Ok(None),
@@ -118,6 +133,7 @@ pub(super) async fn launch(
     up: watch::Sender<Option<Endpoint>>,
 ) -> Result<(Running, Endpoint), EngineError> {
     let deadline = Instant::now() + spec.start_timeout;
+    let container = &ContainerSpec { image: effective(container), ..container.clone() };
     let docker = connect(container)?;
     let image = image::ensure(&docker, container).await?;
     lineage::check(&spec.data, lineage_of(container))?;
@@ -140,14 +156,17 @@ pub(super) async fn launch(
     let keys = secret::write(container, image.owner(container)?)?;
     body::own_data(spec, image.owner(container)?)?;
     match inspect(&docker, &container.name).await? {
-        Some(found) if label(&found, LABEL_SPEC) == Some(wanted.as_str()) && !is_running(&found) => {}
+        Some(found)
+            if label(&found, LABEL_SPEC) == Some(wanted.as_str()) && !is_running(&found) => {}
         found => {
             if let Some(found) = found {
                 replace(&docker, spec, container, &found).await?;
             }
             let options = CreateContainerOptionsBuilder::new().name(&container.name).build();
+            let owner = Some(image.owner(container)?);
+            let body = body::create(spec, container, image.id.clone(), owner, &wanted);
             docker
-                .create_container(Some(options), body::create(spec, container, &image, &wanted)?)
+                .create_container(Some(options), body)
                 .await
                 .map_err(|error| docker_error("making the container", &error))?;
         }
@@ -173,7 +192,10 @@ fn ours(container: &ContainerSpec, found: &ContainerInspectResponse) -> Result<(
             message: format!(
                 "a container called `{}` is there and belongs to {} (hint: give this node another `node.name`, or remove it: `docker rm -f {}`)",
                 container.name,
-                owner.map_or_else(|| "something else".to_owned(), |owner| format!("the node at {owner}")),
+                owner.map_or_else(
+                    || "something else".to_owned(),
+                    |owner| format!("the node at {owner}")
+                ),
                 container.name
             ),
         }),
@@ -227,7 +249,10 @@ async fn follow(
 ) -> Result<(Running, Endpoint), EngineError> {
     let found = inspect(docker, &container.name).await?;
     let Some(found) = found.filter(is_running) else {
-        return Err(EngineError::Died { exit_code: None, last_words: last_words(docker, container).await });
+        return Err(EngineError::Died {
+            exit_code: None,
+            last_words: last_words(docker, container).await,
+        });
     };
     let run = owned(docker, container, &found, up);
     let endpoint = match published(&found) {
@@ -267,7 +292,8 @@ fn published(found: &ContainerInspectResponse) -> Option<(SocketAddr, SocketAddr
 async fn restarts(docker: &Docker, container: &ContainerSpec, on: bool) -> Result<(), EngineError> {
     let name = if on { RestartPolicyNameEnum::UNLESS_STOPPED } else { RestartPolicyNameEnum::NO };
     let policy = RestartPolicy { name: Some(name), maximum_retry_count: None };
-    let update = ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
+    let update =
+        ContainerUpdateBody { restart_policy: Some(policy), ..ContainerUpdateBody::default() };
     docker
         .update_container(&container.name, update)
         .await
@@ -288,7 +314,10 @@ pub(super) async fn is_down(container: &ContainerSpec) -> Result<bool, EngineErr
 
 /// Brings a stop to its end that a former agent may have begun: the signal may have come at a moment when the server
 /// hears only half of it, and stays half alive for ever.
-pub(super) async fn finish_stop(spec: &EngineSpec, container: &ContainerSpec) -> Result<(), EngineError> {
+pub(super) async fn finish_stop(
+    spec: &EngineSpec,
+    container: &ContainerSpec,
+) -> Result<(), EngineError> {
     let docker = connect(container)?;
     let Some(found) = inspect(&docker, &container.name).await? else { return Ok(()) };
     ours(container, &found)?;
@@ -307,8 +336,33 @@ pub(super) async fn discard(container: &ContainerSpec) -> Result<(), EngineError
     remove(&docker, &container.name).await
 }
 
+/// The image that runs: the configured one, or one that it was upgraded to since.
+pub fn effective(container: &ContainerSpec) -> Image {
+    image::upgraded(container).unwrap_or_else(|| container.image.clone())
+}
+
+/// From the next start on this image runs, or the configured one again.
+pub(crate) fn use_image(
+    container: &ContainerSpec,
+    image: Option<&Image>,
+) -> Result<(), EngineError> {
+    image::upgrade(container, image)
+}
+
+/// Makes sure that an image is there.
+pub(super) async fn fetch(container: &ContainerSpec, image: &Image) -> Result<(), EngineError> {
+    let container = ContainerSpec { image: image.clone(), ..container.clone() };
+    image::present(&connect(&container)?, &container).await.map(drop)
+}
+
+/// The keys of a container, from the file that is mounted into it.
+pub(super) fn door_keys(container: &ContainerSpec) -> Option<DoorKeys> {
+    secret::read(container)
+}
+
 /// The name of the image, and the hash of what it was when it was first used here.
 pub fn pinned(container: &ContainerSpec) -> String {
+    let container = &ContainerSpec { image: effective(container), ..container.clone() };
     match image::pinned(container) {
         Some(id) => format!("{}@{id}", container.image.tagged()),
         None => container.image.to_string(),

@@ -43,7 +43,8 @@ pub(super) fn file(container: &ContainerSpec) -> PathBuf {
 /// The keys of a container that runs; none if they cannot be had.
 pub(super) fn read(container: &ContainerSpec) -> Option<DoorKeys> {
     let bytes = std::fs::read(file(container)).ok()?;
-    let Service { api_key, read_only_api_key } = serde_json::from_slice::<Settings>(&bytes).ok()?.service;
+    let Service { api_key, read_only_api_key } =
+        serde_json::from_slice::<Settings>(&bytes).ok()?.service;
     // An empty key is an open door.
     (!api_key.is_empty() && !read_only_api_key.is_empty())
         .then(|| DoorKeys { full: Secret::new(api_key), read_only: Secret::new(read_only_api_key) })

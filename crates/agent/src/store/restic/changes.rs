@@ -21,7 +21,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::walk::Found;
+use crate::store::walk::Found;
 
 /// A time younger than this may be shared by a later write.
 const SETTLED_AFTER: Duration = Duration::from_secs(2);

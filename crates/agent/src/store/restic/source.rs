@@ -17,7 +17,7 @@ use rustic_core::{
 };
 
 use super::changes::Baseline;
-use super::walk::Found;
+use crate::store::walk::Found;
 
 /// What went wrong while files were read, one line each.
 #[derive(Debug, Clone, Default)]

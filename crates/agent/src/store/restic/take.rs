@@ -1,6 +1,6 @@
 //! Taking a backup: the first pass, the second, and the manifest.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,25 +10,14 @@ use rustic_core::{BackupOptions, IndexedIdsStatus, ParentOptions, Repository, Sn
 
 use super::changes::Baseline;
 use super::repository::full_id;
+use super::restore::{data_node, listing};
 use super::source::{DataSource, MemoryFile};
-use super::walk::{Found, Kind, Walk, walk};
 use super::{
-    DATA, MANIFEST, Store, StoreError, TAG_DATA, TAG_FIRST_PASS, TAG_MANIFEST, below, io_error,
-    repository_error,
+    DATA, MANIFEST, ResticStore, TAG_DATA, TAG_FIRST_PASS, TAG_MANIFEST, repository_error,
 };
-
-/// What is written on a snapshot.
-#[derive(Debug, Clone)]
-pub struct Labels {
-    /// The backup's id.
-    pub id: String,
-    /// The node's name, which stands where restic keeps the host.
-    pub host: String,
-    /// The batch, if one was named.
-    pub batch: Option<String>,
-    /// The grade, in its written form.
-    pub grade: String,
-}
+use crate::store::listing::Listing;
+use crate::store::walk::{Walk, walk};
+use crate::store::{Entry, Labels, StoreError, Taken, io_error};
 
 /// A finished first pass; what the second one needs, prepared while the engine still runs.
 pub struct FirstPass {
@@ -45,28 +34,7 @@ impl std::fmt::Debug for FirstPass {
     }
 }
 
-/// Every entry that was on the disk when the point was fixed, by path below the data folder.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Listing(pub(super) BTreeMap<String, Kind>);
-
-/// A fixed point.
-#[derive(Debug, Clone)]
-pub struct Taken {
-    /// The repository's id of the data snapshot.
-    pub snapshot: String,
-    /// Bytes of all files.
-    pub bytes_total: u64,
-    /// Bytes that the repository grew by, in both passes.
-    pub bytes_added: u64,
-    /// Bytes that were read while the engine stood still.
-    pub bytes_read_stopped: u64,
-    /// What must be in it.
-    pub(super) listing: Listing,
-    /// The packs that the repository had before this backup.
-    pub(super) packs_before: Arc<BTreeSet<PathBuf>>,
-}
-
-impl Store {
+impl ResticStore {
     /// Reads the data while the engine runs. What this stores may be torn and is only there to make the
     /// second pass short. Where much has changed since one first pass, another `after` it is shorter.
     pub fn first_pass(
@@ -83,7 +51,7 @@ impl Store {
         let baseline = Baseline::take(data, &found).map_err(io_error("syncing the data"))?;
         let previous = match after {
             Some(former) => Some(former.snapshot.clone()),
-            None => self.list()?.pop().map(|entry| entry.snapshot),
+            None => self.entries()?.pop().map(|entry| entry.snapshot),
         };
         let repository = self.indexed()?;
         let mut snapshot = blank_snapshot(TAG_FIRST_PASS, labels)?;
@@ -109,6 +77,10 @@ impl Store {
         data: &Path,
         labels: &Labels,
     ) -> Result<Taken, StoreError> {
+        // One that is there was made by a call whose answer got lost.
+        if let Some(there) = self.entries()?.into_iter().find(|entry| entry.id == labels.id) {
+            return self.taken_before(&there, first);
+        }
         let found = walk(data, Walk::Still).map_err(io_error("reading the data"))?;
         let listing = Listing::of(data, &found);
         let bytes_read_stopped = first.baseline.bytes_to_read(&found);
@@ -136,8 +108,20 @@ impl Store {
         })
     }
 
-    /// Stores the manifest, which makes the backup complete. To be called last.
-    pub fn write_manifest(
+    fn taken_before(&self, entry: &Entry, first: &FirstPass) -> Result<Taken, StoreError> {
+        let (repository, snapshot) = self.opened(&entry.snapshot)?;
+        let listing = listing(&repository, &data_node(&repository, &snapshot)?)?;
+        Ok(Taken {
+            snapshot: entry.snapshot.clone(),
+            bytes_total: listing.bytes(),
+            bytes_added: first.bytes_added + added(&snapshot),
+            bytes_read_stopped: 0,
+            listing,
+            packs_before: Arc::clone(&first.packs_before),
+        })
+    }
+
+    pub(super) fn store_manifest(
         &self,
         labels: &Labels,
         manifest: Vec<u8>,
@@ -166,38 +150,6 @@ impl FirstPass {
     pub fn bytes_to_read(&self, data: &Path) -> Result<u64, StoreError> {
         let found = walk(data, Walk::Living).map_err(io_error("reading the data"))?;
         Ok(self.baseline.bytes_to_read(&found))
-    }
-}
-
-impl Listing {
-    pub(super) fn of(root: &Path, found: &[Found]) -> Self {
-        Self(found.iter().map(|found| (below(root, &found.path), found.kind())).collect())
-    }
-
-    /// The first thing that `other` has otherwise, or nothing if both are the same.
-    pub(super) fn difference(&self, other: &Self) -> Option<String> {
-        for (path, kind) in &self.0 {
-            match other.0.get(path) {
-                None => return Some(format!("`{path}` is missing")),
-                Some(found) if found != kind => {
-                    return Some(format!("`{path}` is {found:?} and should be {kind:?}"));
-                }
-                Some(_) => {}
-            }
-        }
-        let extra = other.0.keys().find(|path| !self.0.contains_key(*path))?;
-        Some(format!("`{extra}` should not be there"))
-    }
-
-    /// Bytes of all files.
-    pub(super) fn bytes(&self) -> u64 {
-        self.0
-            .values()
-            .map(|kind| match kind {
-                Kind::File { bytes } => *bytes,
-                Kind::Folder | Kind::Link => 0,
-            })
-            .sum()
     }
 }
 

@@ -11,15 +11,14 @@ use rustic_core::{
     RepositoryBackends, RepositoryOptions,
 };
 
-use super::walk::{Walk, walk};
-use super::{
-    Entry, StoreError, TAG_DATA, TAG_FIRST_PASS, TAG_MANIFEST, io_error, key, repository_error,
-};
+use super::{TAG_DATA, TAG_FIRST_PASS, TAG_MANIFEST, key, repository_error};
 use crate::durable;
+use crate::store::walk::{Walk, walk};
+use crate::store::{Entry, StoreError, io_error};
 
 /// An open repository. Cheap to clone; every call reads the repository afresh.
 #[derive(Clone)]
-pub struct Store {
+pub struct ResticStore {
     inner: Arc<Inner>,
 }
 
@@ -29,13 +28,13 @@ struct Inner {
     master_key: MasterKey,
 }
 
-impl std::fmt::Debug for Store {
+impl std::fmt::Debug for ResticStore {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        out.debug_struct("Store").field("path", &self.inner.path).finish_non_exhaustive()
+        out.debug_struct("ResticStore").field("path", &self.inner.path).finish_non_exhaustive()
     }
 }
 
-impl Store {
+impl ResticStore {
     /// Opens the repository at `path` with the password in `key_path`. The first time it makes both,
     /// unless `must_exist`: then backups were made before, and an empty folder means a disk that is not there.
     pub fn open(path: &Path, key_path: &Path, must_exist: bool) -> Result<Self, StoreError> {
@@ -63,8 +62,7 @@ impl Store {
         Ok(Self { inner: Arc::new(Inner { path: path.to_owned(), backends, master_key }) })
     }
 
-    /// The repository's folder.
-    pub fn path(&self) -> &Path {
+    pub(super) fn folder(&self) -> &Path {
         &self.inner.path
     }
 
@@ -74,8 +72,7 @@ impl Store {
             .map_err(repository_error("opening the store"))
     }
 
-    /// All backups, oldest first.
-    pub fn list(&self) -> Result<Vec<Entry>, StoreError> {
+    pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {
         let snapshots = self.snapshots()?;
         let manifests: BTreeMap<String, String> = snapshots
             .iter()
@@ -103,16 +100,7 @@ impl Store {
         Ok(entries)
     }
 
-    /// The backup called `id`.
-    pub fn find(&self, id: &str) -> Result<Entry, StoreError> {
-        self.list()?.into_iter().find(|entry| entry.id == id).ok_or_else(|| {
-            StoreError::NoSuchBackup { id: id.to_owned(), store: self.inner.path.clone() }
-        })
-    }
-
-    /// Takes backups out, manifests first, so that a crash half-way leaves an incomplete backup and not one
-    /// that claims to be whole. Their space is given back by [`Store::reclaim`].
-    pub fn remove(&self, ids: &[String]) -> Result<(), StoreError> {
+    pub(super) fn take_out(&self, ids: &[String]) -> Result<(), StoreError> {
         for tag in [TAG_MANIFEST, TAG_DATA] {
             self.delete(|snapshot| {
                 snapshot.tags.contains(tag)
@@ -127,8 +115,7 @@ impl Store {
         self.delete(|snapshot| snapshot.tags.contains(TAG_FIRST_PASS))
     }
 
-    /// Gives back the space that no snapshot uses any more, and says how many bytes.
-    pub fn reclaim(&self) -> Result<u64, StoreError> {
+    pub(super) fn prune(&self) -> Result<u64, StoreError> {
         let doing = repository_error("reclaiming space in the store");
         let repository = self.repository()?;
         // Nobody else writes here while the node's lock is held, so nothing needs a time of grace.

@@ -9,15 +9,15 @@ use rustic_core::repofile::{Node, NodeType};
 use sha2::{Digest as _, Sha256};
 
 use super::restore::{data_node, listing};
-use super::take::Taken;
-use super::{Entry, Store, StoreError, io_error, repository_error};
+use super::{ResticStore, repository_error};
+use crate::store::{Entry, StoreError, Taken, io_error};
 
-impl Store {
+impl ResticStore {
     /// Reads a backup's trees again from the repository: it must hold what was on the disk, each file in its
     /// full length, every piece must be in the index, and every pack the index names must be there in its
     /// size. The packs that the backup `taken` just now added are read and hashed; with `read_data` all packs are
     /// read, and their contents decrypted.
-    pub fn verify(
+    pub(super) fn check(
         &self,
         entry: &Entry,
         taken: Option<&Taken>,

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use rand::Rng;
 
-use super::{StoreError, io_error};
 use crate::durable;
+use crate::store::{StoreError, io_error};
 
 /// Reads the password, if there is one.
 pub(super) fn read(path: &Path) -> Result<Option<String>, StoreError> {

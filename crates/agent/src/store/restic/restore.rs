@@ -8,28 +8,24 @@ use std::path::Path;
 use rustic_core::repofile::{Node, NodeType, SnapshotFile};
 use rustic_core::{IndexedFullStatus, LsOptions, Repository};
 
-use super::take::Listing;
-use super::walk::{Kind, Walk, walk};
-use super::{DATA, Entry, MANIFEST, Store, StoreError, io_error, repository_error};
+use super::{DATA, MANIFEST, ResticStore, repository_error};
 use crate::durable;
+use crate::store::listing::Listing;
+use crate::store::walk::{Kind, Walk, walk};
+use crate::store::{Entry, Manifests, StoreError, io_error};
 
 /// The smallest hole that is left, in bytes.
 const PIECE_BYTES: usize = 4096;
 
-/// Manifests by the id of their backup.
-pub type Manifests = BTreeMap<String, Result<Vec<u8>, StoreError>>;
-
-impl Store {
-    /// The manifest of a backup, or nothing if the backup is incomplete.
-    pub fn manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError> {
+impl ResticStore {
+    pub(super) fn read_manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(snapshot) = &entry.manifest else { return Ok(None) };
         let (repository, snapshot) = self.opened(snapshot)?;
         file(&repository, &snapshot, MANIFEST).map(Some)
     }
 
-    /// The manifests of all backups that have one, by the backup's id. One that is damaged does not hide
-    /// the others.
-    pub fn manifests(&self, entries: &[Entry]) -> Result<Manifests, StoreError> {
+    /// All at once, so that the index is read once.
+    pub(super) fn read_manifests(&self, entries: &[Entry]) -> Result<Manifests, StoreError> {
         let doing = repository_error("reading a manifest from the store");
         let repository = self.repository()?.to_indexed().map_err(&doing)?;
         let read = |snapshot: &str| {
@@ -42,9 +38,7 @@ impl Store {
         Ok(manifests.collect())
     }
 
-    /// Writes the data of a backup into the new folder `into`, waits until it is on the disk, and checks
-    /// that every entry is there in its full length. Returns the bytes.
-    pub fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
+    pub(super) fn restore_into(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
         let doing = repository_error("restoring from the store");
         let (repository, snapshot) = self.opened(&entry.snapshot)?;
         let root = data_node(&repository, &snapshot)?;

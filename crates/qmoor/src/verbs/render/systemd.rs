@@ -1,41 +1,31 @@
-//! `qmoor render`: what would be used elsewhere, as text on stdout.
+//! A systemd unit for the agent.
 
 use std::path::Path;
 
-use serde_json::json;
-
-use crate::cli::{Global, Render, RenderWhat};
-use crate::error::CliError;
-use crate::node;
-use crate::output::Output;
-
-/// Prints it; writes nothing.
-pub(crate) fn run(global: &Global, args: &Render, out: Output) -> Result<(), CliError> {
-    match args.what {
-        RenderWhat::Systemd => {
-            let config = node::config(global)?;
-            let program = std::env::current_exe().map_err(|error| {
-                CliError::failed(format!("cannot tell where qmoor is: {error}"))
-            })?;
-            let file =
-                node::config_file(global).map(|file| std::path::absolute(&file).unwrap_or(file));
-            let unit = systemd(&program, file.as_deref(), &config);
-            out.result(&json!({ "unit": unit }), unit.trim_end())
-        }
-    }
-}
+use qmoor_plan::config::{Config, EngineKind, VolumeKind};
 
 /// A unit for the agent. Stopping waits for the drain and for the engine's flush.
-fn systemd(program: &Path, file: Option<&Path>, config: &qmoor_plan::config::Config) -> String {
+pub(super) fn unit(program: &Path, file: Option<&Path>, config: &Config) -> String {
     let slack = std::time::Duration::from_secs(10);
     let stop = config.gateway.drain_timeout + config.engine.stop_timeout + slack;
     let config_flag = file.map(|file| format!(" --config {}", quoted(file))).unwrap_or_default();
+    // The agent mounts an image itself.
+    let mounts = match config.volume.kind {
+        VolumeKind::Image => [&config.volume.image, &config.node.state, &config.store.path],
+        VolumeKind::Directory => [&config.node.data, &config.node.state, &config.store.path],
+    }
+    .map(|path| quoted(path))
+    .join(" ");
+    let docker = match config.engine.kind {
+        EngineKind::Docker => " docker.service",
+        EngineKind::Embedded => "",
+    };
     format!(
         "[Unit]\n\
          Description=qmoor node {name}\n\
-         After=network-online.target\n\
-         Wants=network-online.target\n\
-         RequiresMountsFor={data} {state} {store}\n\
+         After=network-online.target{docker}\n\
+         Wants=network-online.target{docker}\n\
+         RequiresMountsFor={mounts}\n\
          \n\
          [Service]\n\
          ExecStart={program} serve{config_flag}\n\
@@ -47,20 +37,27 @@ fn systemd(program: &Path, file: Option<&Path>, config: &qmoor_plan::config::Con
          LimitNOFILE=65536\n\
          UMask=0077\n\
          NoNewPrivileges=true\n\
-         PrivateTmp=true\n\
-         ProtectSystem=strict\n\
-         ProtectHome=read-only\n\
-         ReadWritePaths={dir} {data} {state} {store}\n\
-         \n\
+         {confined}\n\
          [Install]\n\
          WantedBy=multi-user.target\n",
         name = config.node.name,
         program = quoted(program),
         dir = quoted(&config.node.dir),
-        data = quoted(&config.node.data),
-        state = quoted(&config.node.state),
-        store = quoted(&config.store.path),
         stop = stop.as_secs(),
+        confined = confined(config),
+    )
+}
+
+/// What the agent may not touch. A unit that sees a file system of its own would also mount into that one alone: neither
+/// the Docker daemon nor its own next start would see the volume.
+fn confined(config: &Config) -> String {
+    if config.volume.kind == VolumeKind::Image {
+        return "# The volume is mounted by the agent for all to see, so no Protect… or Private… here.\n".to_owned();
+    }
+    let paths = [&config.node.dir, &config.node.data, &config.node.state, &config.store.path];
+    format!(
+        "PrivateTmp=true\nProtectSystem=strict\nProtectHome=read-only\nReadWritePaths={}\n",
+        paths.map(|path| quoted(path)).join(" ")
     )
 }
 

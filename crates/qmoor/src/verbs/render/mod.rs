@@ -1,0 +1,36 @@
+//! `qmoor render`: what would be used elsewhere, as text on stdout.
+
+mod compose;
+mod firewall;
+mod systemd;
+
+use serde_json::json;
+
+use crate::cli::{Global, Render, RenderWhat};
+use crate::error::CliError;
+use crate::node;
+use crate::output::Output;
+
+/// Prints it; writes nothing.
+pub(crate) fn run(global: &Global, args: &Render, out: Output) -> Result<(), CliError> {
+    match &args.what {
+        RenderWhat::Compose => {
+            let compose = compose::file(&node::config(global)?)?;
+            out.result(&json!({ "compose": compose }), compose.trim_end())
+        }
+        RenderWhat::Firewall(wanted) => {
+            let rules = firewall::rules(&node::config(global)?, &wanted.allow);
+            out.result(&json!({ "rules": rules }), rules.trim_end())
+        }
+        RenderWhat::Systemd => {
+            let config = node::config(global)?;
+            let program = std::env::current_exe().map_err(|error| {
+                CliError::failed(format!("cannot tell where qmoor is: {error}"))
+            })?;
+            let file =
+                node::config_file(global).map(|file| std::path::absolute(&file).unwrap_or(file));
+            let unit = systemd::unit(&program, file.as_deref(), &config);
+            out.result(&json!({ "unit": unit }), unit.trim_end())
+        }
+    }
+}
