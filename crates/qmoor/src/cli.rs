@@ -217,8 +217,8 @@ pub(crate) struct Backup {
     /// Show what would be done, in which order, and do nothing
     #[arg(long)]
     pub(crate) explain: bool,
-    /// Come back when the backup has begun (`false`), or when it is complete and read back (`true`)
-    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, default_missing_value = "true")]
+    /// Come back when the backup is complete and read back; `--wait=false` when it has begun
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) wait: bool,
     #[command(flatten)]
     pub(crate) lock: Patience,

@@ -74,8 +74,17 @@ impl Place {
 
     /// On the Docker engine behind this socket.
     pub(crate) fn on(socket: &str) -> Self {
+        Self::of(tempfile::tempdir().unwrap(), socket)
+    }
+
+    /// With its files below this directory.
+    pub(crate) fn within(dir: &Path) -> Self {
+        Self::of(tempfile::tempdir_in(dir).unwrap(), "/var/run/docker.sock")
+    }
+
+    fn of(dir: tempfile::TempDir, socket: &str) -> Self {
         let name = format!("t{:x}", rand::random::<u64>());
-        Self { dir: tempfile::tempdir().unwrap(), name, socket: socket.to_owned() }
+        Self { dir, name, socket: socket.to_owned() }
     }
 
     pub(crate) fn path(&self) -> &Path {

@@ -12,7 +12,10 @@
 
 mod backups;
 mod daemon;
+#[path = "../../../agent/tests/volume/disk.rs"]
+mod disk;
 mod doorless;
+mod freezing;
 mod host;
 mod kills;
 mod life;

@@ -13,7 +13,7 @@ macro_rules! pages {
 
 /// Every page of `docs/`; a test compares the list with the folder.
 const PAGES: &[Page] = pages![
-    "backup.md",
+    "backups.md",
     "cli.md",
     "config.md",
     "engine.md",
