@@ -184,7 +184,10 @@ fn what_is_removed_is_gone_and_the_rest_still_restores(place: &Place) {
 fn removed_bytes_come_back(place: &Place) {
     let store = place.open();
     place.back_up(store.as_ref(), "b-1", || {});
-    place.write("collections/docs/segments/2/vectors.dat", &noise(3_000_000, 20));
+    // In its place, so that the disk keeps none of the old blocks but those of the backup.
+    let path = place.data().join("collections/docs/segments/2/vectors.dat");
+    let file = std::fs::File::options().write(true).open(path).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&file, &noise(3_000_000, 20), 0).unwrap();
     place.back_up(store.as_ref(), "b-2", || {});
     store.remove(&["b-1".to_owned()]).unwrap();
     let freed = store.reclaim().unwrap();

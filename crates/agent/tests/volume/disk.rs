@@ -5,6 +5,7 @@
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use qmoor_agent::volume::mounts;
 
@@ -89,10 +90,21 @@ pub(crate) fn loops() -> Vec<(PathBuf, PathBuf)> {
         .collect()
 }
 
-/// How many loop devices stand for files below `dir`.
-pub(crate) fn loops_below(dir: &Path) -> usize {
+/// Waits until this many loop devices stand for files below `dir`. One that somebody looks at just now, as any
+/// search for a free one does, goes a moment later.
+#[track_caller]
+pub(crate) fn loops_are(dir: &Path, expected: usize) {
     let dir = dir.canonicalize().unwrap();
-    loops().iter().filter(|(_, image)| image.starts_with(&dir)).count()
+    let deadline = Instant::now() + Duration::from_secs(10);
+    loop {
+        let left: Vec<_> =
+            loops().into_iter().filter(|(_, image)| image.starts_with(&dir)).collect();
+        if left.len() == expected {
+            return;
+        }
+        assert!(Instant::now() < deadline, "expected {expected}, found {left:?}");
+        std::thread::yield_now();
+    }
 }
 
 /// What changes whenever a file is written to.

@@ -2,7 +2,7 @@
 
 use qmoor_agent::volume::mounts;
 
-use crate::disk::{done, loops_below};
+use crate::disk::{done, loops_are};
 use crate::node::Node;
 
 const STORES: [(&str, &str); 3] = [("clone", "xfs"), ("clone", "ext4"), ("restic", "xfs")];
@@ -43,7 +43,7 @@ fn what_was_backed_up_is_restored_and_drilled_the_same() {
         assert_eq!(node.run(&["backups"]).as_array().map(Vec::len), Some(2));
         node.run(&["prune"]);
         node.stop();
-        assert_eq!(loops_below(&node.disk.path()), 1, "that of the volume");
+        loops_are(&node.disk.path(), 1);
     }
 }
 
@@ -68,7 +68,7 @@ fn an_agent_that_is_killed_leaves_the_volume_to_the_next_one() {
         done("umount", &[node.at("volume").to_str().unwrap()]);
         node.start();
         assert_eq!(node.found((0..100).step_by(25)), before);
-        assert_eq!(loops_below(&node.disk.path()), 1);
+        loops_are(&node.disk.path(), 1);
         node.stop();
     }
 }
