@@ -13,6 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use qmoor_plan::config::Config;
 use rustix::fs::{major, minor};
 use rustix::io::Errno;
 
@@ -34,7 +35,7 @@ pub struct Freezable {
 
 impl Freezable {
     /// The file system that holds `data`. It must be ext4 or xfs, mounted whole, and hold neither the root of the
-    /// system nor the running program nor any of `never`: whoever is to thaw may not have to write there.
+    /// system nor the running program nor its log nor any of `never`: whoever is to thaw may not have to write there.
     ///
     /// # Errors
     /// Why it may not be frozen, and what to do.
@@ -59,13 +60,29 @@ impl Freezable {
             ));
         }
         let program = std::env::current_exe().map_err(io_error("looking for the program"))?;
-        for path in [Path::new("/"), program.as_path()].iter().chain(never) {
-            if devices_below(path)?.contains(&mount.device) {
-                let why = format!("its file system holds {} too", path.display());
+        let always = [
+            (Path::new("/"), "the root of the system"),
+            (program.as_path(), "the running program"),
+            (Path::new("/proc/self/fd/1"), "what the program says on standard output"),
+            (Path::new("/proc/self/fd/2"), "the program's log, its standard error"),
+        ];
+        let named = always.map(|(path, what)| (path, what.to_owned())).into_iter();
+        let never = never.iter().map(|path| (*path, path.display().to_string()));
+        for (path, what) in named.chain(never) {
+            if devices_below(path).contains(&mount.device) {
+                let why = format!("its file system holds {what} too");
                 return Err(refuse(why, "give the data a volume of its own"));
             }
         }
         Ok(Self { mount })
+    }
+
+    /// The file system that holds a node's data, which may not hold what the node writes meanwhile.
+    ///
+    /// # Errors
+    /// As [`Freezable::find`].
+    pub fn of_node(config: &Config) -> Result<Self, VolumeError> {
+        Self::find(&config.node.data, &[&config.store.path, &config.node.state])
     }
 
     /// Where it is mounted.
@@ -186,7 +203,7 @@ pub(super) fn open_dir(mount: &Path) -> Result<File, VolumeError> {
 }
 
 /// The device that holds `path`, or will, and those below it where it is a loop device.
-fn devices_below(path: &Path) -> Result<Vec<(u32, u32)>, VolumeError> {
+fn devices_below(path: &Path) -> Vec<(u32, u32)> {
     let there = path.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/")).to_owned();
     let mut devices = Vec::new();
     let mut next = Some(there);
@@ -197,7 +214,7 @@ fn devices_below(path: &Path) -> Result<Vec<(u32, u32)>, VolumeError> {
         devices.push(device);
         next = loops::backing(device);
     }
-    Ok(devices)
+    devices
 }
 
 /// The second process.

@@ -1,6 +1,7 @@
 //! A volume that is an image: a sparse file with a file system in it, on a loop device. The agent makes, checks and
 //! mounts it, and leaves it mounted when it ends.
 
+use std::ffi::CStr;
 use std::path::{Path, PathBuf};
 
 use qmoor_plan::config::{Config, Filesystem, VolumeKind};
@@ -11,6 +12,9 @@ use super::mounts::{self, Mount};
 use super::record::Record;
 use super::tool::Tool;
 use super::{VolumeError, grow, io_error, loops, on_path};
+
+/// What is removed inside gives its room back to the disk the image lies on.
+const GIVE_BACK: &CStr = c"discard";
 
 /// Which image, and where it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,12 +66,12 @@ pub struct Mounted {
 /// # Errors
 /// When the image is gone, or another one, or smaller than it was; when the folder to mount it on holds files.
 pub fn ensure_mounted(spec: &ImageSpec) -> Result<Mounted, VolumeError> {
-    let record = ready(spec)?;
+    let mut record = ready(spec)?;
     let done = match mounted(spec)? {
         Some(device) => Mounted { device, adopted: true },
-        None => Mounted { device: mount_anew(spec)?, adopted: false },
+        None => Mounted { device: mount_anew(spec, &mut record)?, adopted: false },
     };
-    grow::grow(spec, &record, &done.device)?;
+    grow::after_mount(spec, &mut record, &done.device)?;
     Ok(done)
 }
 
@@ -179,11 +183,12 @@ fn check(spec: &ImageSpec, record: &Record) -> Result<(), VolumeError> {
     }
 }
 
-fn mount_anew(spec: &ImageSpec) -> Result<PathBuf, VolumeError> {
+fn mount_anew(spec: &ImageSpec, record: &mut Record) -> Result<PathBuf, VolumeError> {
     empty_folder(&spec.mount)?;
     let device = one_device(spec)?;
     let mounted_now = check_ext4(spec.filesystem, &device)
-        .and_then(|()| mount(spec.filesystem, &device, &spec.mount, None))
+        .and_then(|()| grow::before_mount(spec, record, &device))
+        .and_then(|()| mount(spec.filesystem, &device, &spec.mount, Some(GIVE_BACK)))
         .and_then(|()| mounted(spec));
     match mounted_now {
         Ok(Some(device)) => Ok(device),
@@ -253,7 +258,7 @@ pub(super) fn mount(
     kind: Filesystem,
     device: &Path,
     point: &Path,
-    options: Option<&std::ffi::CStr>,
+    options: Option<&CStr>,
 ) -> Result<(), VolumeError> {
     let flags = MountFlags::NOATIME | MountFlags::NODEV | MountFlags::NOSUID;
     rustix::mount::mount(device, point, kind.as_str(), flags, options).map_err(|error| {

@@ -14,6 +14,11 @@ use crate::durable;
 /// So much of both ends of an image must be zeros for it to be blank, in bytes: whatever has a format has some of
 /// it there.
 const BLANK_BYTES: u64 = 4 * 1024 * 1024;
+/// A file that shares blocks is written in whole blocks of its disk, and its loop device then says that it has
+/// sectors of that size. A file system with smaller ones could not be mounted any more once it was cloned.
+const SECTORS: &str = "size=4096";
+/// The same for ext4, which has no sectors of its own.
+const BLOCKS: &str = "4096";
 /// What `blkid` ends with when it finds nothing.
 const NOTHING_FOUND: Option<i32> = Some(2);
 
@@ -142,12 +147,13 @@ fn private_file(path: &Path) -> io::Result<std::fs::File> {
 fn format(kind: Filesystem, image: &Path, uuid: &str) -> Result<(), VolumeError> {
     match kind {
         Filesystem::Xfs => Tool::new("mkfs.xfs", "xfsprogs")
-            .args(&["-q", "-f", "-m", &format!("uuid={uuid}")])
+            .args(&["-q", "-f", "-s", SECTORS, "-m", &format!("uuid={uuid}")])
             .arg(image)
             .done(),
-        Filesystem::Ext4 => {
-            Tool::new("mkfs.ext4", "e2fsprogs").args(&["-q", "-F", "-U", uuid]).arg(image).done()
-        }
+        Filesystem::Ext4 => Tool::new("mkfs.ext4", "e2fsprogs")
+            .args(&["-q", "-F", "-b", BLOCKS, "-U", uuid])
+            .arg(image)
+            .done(),
     }
     .map(drop)
 }

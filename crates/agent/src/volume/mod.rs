@@ -153,6 +153,9 @@ fn thaw_what_was_left(dir: &Path) {
             tracing::warn!(mount = %freezable.mount().display(), "volume: thawed what was left frozen");
         }
         Ok(false) => {}
+        // Who may not thaw could not freeze either.
+        Err(VolumeError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+        }
         Err(error) => tracing::warn!(%error, "volume: cannot see whether it was left frozen"),
     }
 }

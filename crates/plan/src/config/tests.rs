@@ -194,9 +194,11 @@ fn the_data_lies_inside_a_volume_that_is_an_image() {
         let complaint = complaint(&format!("{image}node.data = \"{outside}\""));
         assert!(complaint.contains("is not inside `volume.mount`"), "{complaint}");
     }
-    insta::assert_snapshot!(complaint(&format!("{image}store.path = \"/n/volume/s\"\nnode.state = \"/n/volume\"")), @"");
-    insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/store/v.img\"")), @"");
-    insta::assert_snapshot!(complaint("[store]\nkind = \"clone\""), @"");
+    insta::assert_snapshot!(complaint(&format!("{image}store.path = \"/n/volume/s\"")), @"/etc/qmoor/qmoor.toml:3: store.path: `/n/volume/s` is inside `volume.mount` (`/n/volume`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint(&format!("{image}node.state = \"/n/volume/state\"")), @"/etc/qmoor/qmoor.toml:3: node.state: `/n/volume/state` is inside `volume.mount` (`/n/volume`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/store/v.img\"")), @"/etc/qmoor/qmoor.toml:3: volume.image: `/n/store/v.img` is inside `store.path` (`/n/store`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/volume/v.img\"")), @"/etc/qmoor/qmoor.toml:3: volume.image: `/n/volume/v.img` is inside `volume.mount` (`/n/volume`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint("[store]\nkind = \"clone\""), @r#"/etc/qmoor/qmoor.toml:2: store.kind: is "clone", and `volume.kind` is "directory" (hint: only an image can be cloned: set `volume.kind` to "image")"#);
 }
 
 #[test]

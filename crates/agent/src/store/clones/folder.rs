@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::{COMING, CloneStore, ENTRY, GOING, LISTING, LOOK, MANIFEST, Saved};
+use super::{COMING, CloneStore, ENTRY, GOING, IMAGE, LISTING, LOOK, MANIFEST, Saved};
 use crate::durable;
 use crate::store::listing::Listing;
 use crate::store::{Entry, StoreError, io_error};
@@ -80,10 +80,23 @@ impl CloneStore {
     pub(super) fn give_back(&self) -> Result<u64, StoreError> {
         let io = io_error("reclaiming space in the store");
         let before = durable::free_bytes(&self.path).map_err(&io)?;
+        self.empty_images().map_err(&io)?;
         self.remove_named(&[GOING])?;
         durable::sync_filesystem(&self.path).map_err(&io)?;
         let after = durable::free_bytes(&self.path).map_err(io)?;
         Ok(after.saturating_sub(before))
+    }
+
+    /// A file that is removed gives its room back some time later, one that is cut short at once.
+    fn empty_images(&self) -> io::Result<()> {
+        for found in fs_err::read_dir(&self.path)? {
+            let found = found?;
+            let image = found.path().join(IMAGE);
+            if found.file_name().to_string_lossy().starts_with(GOING) && image.exists() {
+                fs_err::OpenOptions::new().write(true).open(&image)?.set_len(0)?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes what somebody who was killed, or failed, has left half-made.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Entry, Labels, Prepared, SnapshotStore, StoreError, Taken, io_error};
 use crate::durable;
-use crate::volume::image::ImageSpec;
+use crate::volume::image::{self, ImageSpec};
 
 /// Makes a folder a store of this kind.
 const STORE: &str = "store.json";
@@ -106,6 +106,15 @@ impl CloneStore {
         fs_err::remove_file(&clone).map_err(io)
     }
 
+    /// Without it, what is in the folder is not what is in the image.
+    fn not_mounted(&self) -> StoreError {
+        StoreError::Unfit {
+            path: self.path.clone(),
+            why: format!("the volume {} is not mounted", self.volume.mount.display()),
+            hint: "start `qmoor serve` again: it mounts it",
+        }
+    }
+
     fn filesystem(&self) -> Filesystem {
         self.volume.filesystem
     }
@@ -118,6 +127,9 @@ impl SnapshotStore for CloneStore {
 
     /// What is written out now need not be written out during the pause.
     fn prepare(&self, data: &Path, _labels: &Labels) -> Result<Prepared, StoreError> {
+        if image::mounted(&self.volume)?.is_none() {
+            return Err(self.not_mounted());
+        }
         let io = io_error("syncing the volume");
         durable::sync_filesystem(data).map_err(&io)?;
         durable::sync_filesystem(&self.path).map_err(&io)?;

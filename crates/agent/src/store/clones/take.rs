@@ -13,6 +13,7 @@ use crate::store::listing::Listing;
 use crate::store::walk::{Walk, walk};
 use crate::store::{Labels, StoreError, Taken, io_error};
 use crate::volume::clone::clone_image;
+use crate::volume::mounts;
 
 impl CloneStore {
     /// Everything goes into a folder of another name, which gets its own by a rename: the snapshot is there whole, or
@@ -24,6 +25,7 @@ impl CloneStore {
             return self.taken(&labels.id);
         }
         let io = io_error("making the snapshot");
+        let inside = self.data_in_the_image(data)?;
         let at = Timestamp::now();
         let listing =
             Listing::of(data, &walk(data, Walk::Still).map_err(io_error("reading the data"))?);
@@ -43,7 +45,7 @@ impl CloneStore {
             bytes_total: listing.bytes(),
             bytes_added: written,
             filesystem: self.filesystem().as_str().to_owned(),
-            data: self.data_in_the_image(data)?,
+            data: inside,
         };
         write_json(&coming.join(ENTRY), &saved)?;
         fs_err::rename(&coming, &folder).map_err(&io)?;
@@ -60,6 +62,9 @@ impl CloneStore {
         let io = io_error("looking for the data");
         let mount = fs_err::canonicalize(&self.volume.mount).map_err(&io)?;
         let whole = fs_err::canonicalize(data).map_err(&io)?;
+        if mounts::at(&mount).map_err(&io)?.is_none() {
+            return Err(self.not_mounted());
+        }
         let inside = whole.strip_prefix(&mount).map_err(|_| StoreError::Unfit {
             path: self.path.clone(),
             why: format!("{} is not on the volume {}", data.display(), mount.display()),
