@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::control::{Agent, Control, ControlError};
 use crate::engine::{EngineError, EngineProcess, EngineSpec};
 use crate::error::NodeError;
+use crate::gateway::tls::{Tls, TlsError};
 use crate::gateway::{Gateway, Limits, Listening, bind};
 use crate::keys::{Keyring, KeysError, NewKeys};
 use crate::node::NodeContext;
@@ -48,6 +49,8 @@ pub enum ServeError {
     )]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Keys(#[from] KeysError),
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -63,7 +66,11 @@ impl ServeError {
     pub fn is_busy(&self) -> bool {
         match self {
             Self::Node(error) => error.is_busy(),
-            Self::Listen { .. } | Self::Keys(_) | Self::Control(_) | Self::Engine(_) => false,
+            Self::Listen { .. }
+            | Self::Tls(_)
+            | Self::Keys(_)
+            | Self::Control(_)
+            | Self::Engine(_) => false,
         }
     }
 }
@@ -89,13 +96,14 @@ pub async fn serve(
         stop_timeout: config.engine.stop_timeout,
     })
     .remembering(config.node.state.join("data-existed"));
+    let tls = config.gateway.tls.as_ref().map(Tls::open).transpose()?;
     let listeners = listen(&config).await?;
     let agent = Agent::new(context, engine, keys);
     let addresses = addresses(&listeners);
     agent.listens(addresses.0, addresses.1);
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
-    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls));
     let listening = Listening::start(&gateway, listeners.into());
 
     let (http, grpc) = addresses;

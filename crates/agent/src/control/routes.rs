@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -12,11 +13,11 @@ use super::jobs::{Job, failure};
 use super::reply::{body, one};
 use super::wire::{
     BackupChoice, Failure, FailureKind, FreshKey, IdRequest, PinReport, PinRequest, PruneRequest,
-    RoleRequest,
+    RoleRequest, RotateRequest,
 };
 use crate::catalogue;
 use crate::gateway::answer::Body;
-use crate::keys::{KeyInfo, KeysError, Secret};
+use crate::keys::{KeyInfo, KeysError, Secret, Wanted};
 use crate::restore::{RestorePlan, plan_restore};
 
 /// Answers on the control socket, whose opener may do everything.
@@ -28,7 +29,7 @@ pub(super) async fn private(
     let path = request.uri().path().to_owned();
     Ok(match (&method, path.as_str()) {
         (&Method::GET, "/status") => one(Ok(agent.status())),
-        (&Method::GET, "/keys") => one(Ok(agent.keys.list())),
+        (&Method::GET, "/keys") => one(Ok(agent.keys.list(Timestamp::now()))),
         (&Method::POST, "/keys/rotate") => one(rotate(&agent, request).await),
         (&Method::POST, "/keys/revoke") => one(revoke(&agent, request).await),
         (&Method::POST, "/keys/session") => one(session(&agent, request).await),
@@ -89,16 +90,20 @@ async fn pin(agent: &Agent, request: Request<Incoming>) -> Result<PinReport, Fai
 }
 
 async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
-    let wanted: RoleRequest = body(request.into_body()).await?;
+    let asked: RotateRequest = body(request.into_body()).await?;
+    let overlap = asked.overlap_ms.map(Duration::from_millis);
+    let wanted = Wanted { role: asked.role, collections: asked.collections, overlap };
     let made =
-        agent.keys.rotate(wanted.role, Timestamp::now()).map_err(|error| keys_failure(&error))?;
-    tracing::info!(role = %wanted.role, id = made.0.id, "key added");
+        agent.keys.rotate(&wanted, Timestamp::now()).map_err(|error| keys_failure(&error))?;
+    let limit = made.0.collections.as_ref().map(ToString::to_string);
+    tracing::info!(role = %wanted.role, id = made.0.id, limit, ?overlap, "key added");
     Ok(fresh(made))
 }
 
 async fn revoke(agent: &Agent, request: Request<Incoming>) -> Result<KeyInfo, Failure> {
     let wanted: IdRequest = body(request.into_body()).await?;
-    let gone = agent.keys.revoke(&wanted.id).map_err(|error| keys_failure(&error))?;
+    let gone =
+        agent.keys.revoke(&wanted.id, Timestamp::now()).map_err(|error| keys_failure(&error))?;
     tracing::info!(role = %gone.role, id = gone.id, "key revoked");
     Ok(gone)
 }
@@ -115,7 +120,10 @@ fn fresh((info, key): (KeyInfo, Secret)) -> FreshKey {
 fn keys_failure(error: &KeysError) -> Failure {
     let kind = match error {
         KeysError::Unknown { .. } => FailureKind::Unknown,
-        KeysError::LastOfRole { .. } => FailureKind::Usage,
+        KeysError::LastOfRole { .. }
+        | KeysError::AdminLimited
+        | KeysError::TooMany
+        | KeysError::Overlap(_) => FailureKind::Usage,
         KeysError::File { .. } | KeysError::Damaged { .. } => FailureKind::Failed,
     };
     Failure { kind, ..Failure::failed(error) }

@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use qmoor_plan::access::{BodyCheck, OutOfScope};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::access_line::AccessLine;
 use super::answer::{GRPC_STATUS, empty};
@@ -36,6 +37,9 @@ pub(crate) enum BodyError {
     /// More came than is allowed.
     #[error("the body is too large")]
     TooLarge,
+    /// It is not what the key may send.
+    #[error("the body is out of the key's scope")]
+    OutOfScope,
     /// A body of too slow a client was given up.
     #[error("the body was cut off")]
     Cut,
@@ -54,11 +58,25 @@ pub(super) struct Upload {
     inner: Option<Incoming>,
     /// How many bytes may still come; none for no limit.
     left: Option<u64>,
+    /// What a limited key's body must pass.
+    check: Option<BodyCheck>,
     idle: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// Runs while the client is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Ends when there is no more time for a slow client.
-    hurried: Pin<Box<dyn Future<Output = ()> + Send>>,
+    hurried: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     trouble: Arc<Trouble>,
+}
+
+/// What a body may be.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// How many bytes may come; none for no limit.
+    pub(super) bytes_max: Option<u64>,
+    /// How long nothing may come.
+    pub(super) idle: Duration,
+    /// What it must pass before any of it is passed on.
+    pub(super) check: Option<BodyCheck>,
 }
 
 /// Why an upload ended early, if the client is to blame.
@@ -67,9 +85,15 @@ pub(super) struct Trouble {
     starved: AtomicBool,
     too_large: AtomicBool,
     hurried: AtomicBool,
+    out_of_scope: OnceLock<OutOfScope>,
 }
 
 impl Trouble {
+    /// The client's key may not send this.
+    pub(super) fn out_of_scope(&self) -> Option<&OutOfScope> {
+        self.out_of_scope.get()
+    }
+
     /// The client stopped sending.
     pub(super) fn starved(&self) -> bool {
         self.starved.load(Ordering::Acquire)
@@ -90,20 +114,49 @@ impl Upload {
     /// The body, and what says afterwards whether the client broke it off.
     pub(super) fn new(
         inner: Incoming,
-        bytes_max: Option<u64>,
-        idle: Duration,
+        allowance: Allowance,
         permit: &Permit,
     ) -> (Self, Arc<Trouble>) {
         let trouble = Arc::new(Trouble::default());
+        let hurried = (!inner.is_end_stream()).then(|| Box::pin(permit.hurried()) as _);
         let upload = Self {
             inner: Some(inner),
-            left: bytes_max,
-            idle,
-            timer: Box::pin(sleep(idle)),
-            hurried: Box::pin(permit.hurried()),
+            left: allowance.bytes_max,
+            check: allowance.check,
+            idle: allowance.idle,
+            timer: None,
+            hurried,
             trouble: Arc::clone(&trouble),
         };
         (upload, trouble)
+    }
+
+    /// Ends with an error when there is no more time for the client.
+    fn waits(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
+        if self.hurried.as_mut().is_some_and(|hurried| hurried.as_mut().poll(context).is_ready()) {
+            self.trouble.hurried.store(true, Ordering::Release);
+            self.hurried = None;
+            return Poll::Ready(BodyError::Cut);
+        }
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(idle)));
+        ready!(timer.as_mut().poll(context));
+        self.trouble.starved.store(true, Ordering::Release);
+        Poll::Ready(BodyError::Starved(idle))
+    }
+
+    /// Whether a frame may be passed on, by what it says; `last` when none comes after it.
+    fn in_scope(&mut self, frame: Option<&Frame<Bytes>>, last: bool) -> Result<(), BodyError> {
+        let Some(check) = self.check.as_mut() else { return Ok(()) };
+        let data = frame.and_then(Frame::data_ref);
+        let mut checked = data.map_or(Ok(()), |data| check.push(data));
+        if last && checked.is_ok() {
+            checked = check.end();
+        }
+        checked.map_err(|reason| {
+            let _first = self.trouble.out_of_scope.set(reason);
+            BodyError::OutOfScope
+        })
     }
 
     /// Counts what came against the limit.
@@ -124,20 +177,15 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
-        let Poll::Ready(next) = Pin::new(inner).poll_frame(context) else {
-            if self.hurried.as_mut().poll(context).is_ready() {
-                self.trouble.hurried.store(true, Ordering::Release);
-                self.hurried = Box::pin(std::future::pending());
-                return Poll::Ready(Some(Err(BodyError::Cut)));
-            }
-            ready!(self.timer.as_mut().poll(context));
-            self.trouble.starved.store(true, Ordering::Release);
-            return Poll::Ready(Some(Err(BodyError::Starved(self.idle))));
+        let Poll::Ready(next) = Pin::new(&mut *inner).poll_frame(context) else {
+            return Poll::Ready(Some(Err(ready!(self.waits(context)))));
         };
-        let deadline = Instant::now() + self.idle;
-        self.timer.as_mut().reset(deadline);
+        let last = inner.is_end_stream();
+        self.timer = None;
         Poll::Ready(match next {
-            Some(Ok(frame)) if self.within_limit(&frame) => Some(Ok(frame)),
+            Some(Ok(frame)) if self.within_limit(&frame) => {
+                Some(self.in_scope(Some(&frame), last).map(|()| frame))
+            }
             Some(Ok(_)) => {
                 self.trouble.too_large.store(true, Ordering::Release);
                 Some(Err(BodyError::TooLarge))
@@ -146,7 +194,7 @@ impl Body for Upload {
                 self.trouble.starved.store(true, Ordering::Release);
                 Some(Err(BodyError::Broken(error)))
             }
-            None => None,
+            None => self.in_scope(None, true).err().map(Err),
         })
     }
 

@@ -86,6 +86,17 @@ pub struct Gateway {
     pub max_held: usize,
     /// Most client connections open at once.
     pub max_connections: usize,
+    /// What connections are encrypted with; none for no encryption.
+    pub tls: Option<TlsFiles>,
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct TlsFiles {
+    /// The certificate, with the ones between it and a root behind it.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// How a snapshot is made.

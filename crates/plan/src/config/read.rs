@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{self, Kind};
 use super::{
     Backup, Config, Engine, EngineKind, Gateway, Log, LogFormat, LogLevel, Node, Retention, Store,
-    StoreKind, check,
+    StoreKind, TlsFiles, check,
 };
 
 /// A `qmoor.toml` that cannot be used, with everything that is wrong with it.
@@ -207,6 +207,13 @@ impl<'t> Reader<'t> {
         resolve(Path::new(&text))
     }
 
+    fn optional_path(&mut self, path: &str, resolve: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
+        let text = self.take(path, String::new(), |_, value| {
+            value.as_str().filter(|text| !text.contains('\0')).map(str::to_owned)
+        });
+        (!text.is_empty()).then(|| resolve(Path::new(&text)))
+    }
+
     fn name(&mut self, path: &str) -> String {
         self.take(path, String::new(), |_, value| {
             let text = value.as_str()?;
@@ -246,7 +253,7 @@ impl<'t> Reader<'t> {
                 start_timeout: self.duration("engine.start_timeout"),
                 stop_timeout: self.duration("engine.stop_timeout"),
             },
-            gateway: self.gateway(),
+            gateway: self.gateway(&resolve),
             backup: Backup {
                 max_pause: self.duration("backup.max_pause"),
                 gate_timeout: self.duration("backup.gate_timeout"),
@@ -270,7 +277,17 @@ impl<'t> Reader<'t> {
         Node { name: self.name("node.name"), dir, data, state }
     }
 
-    fn gateway(&mut self) -> Gateway {
+    fn gateway(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Gateway {
+        let cert = self.optional_path("gateway.tls_cert", &resolve);
+        let key = self.optional_path("gateway.tls_key", &resolve);
+        if cert.is_some() != key.is_some() {
+            let (missing, set) = match key {
+                None => ("gateway.tls_key", "gateway.tls_cert"),
+                Some(_) => ("gateway.tls_cert", "gateway.tls_key"),
+            };
+            let hint = "set both for TLS, or none";
+            self.contradiction(missing, set, format!("is not set, and `{set}` is"), hint);
+        }
         Gateway {
             listen: self.address("gateway.listen"),
             http_port: self.number("gateway.http_port"),
@@ -279,6 +296,7 @@ impl<'t> Reader<'t> {
             drain_timeout: self.duration("gateway.drain_timeout"),
             max_held: self.number("gateway.max_held"),
             max_connections: self.number("gateway.max_connections"),
+            tls: cert.zip(key).map(|(cert, key)| TlsFiles { cert, key }),
         }
     }
 
@@ -314,6 +332,7 @@ fn wanted(kind: &Kind) -> String {
     match kind {
         Kind::Name => "a name of at most 64 letters, digits, `.`, `_` and `-`".to_owned(),
         Kind::Path => "a path in quotes, not empty".to_owned(),
+        Kind::OptionalPath => "a path in quotes, or \"\" for none".to_owned(),
         Kind::Address => "an IP address in quotes, like \"127.0.0.1\"".to_owned(),
         Kind::Choice([word]) => format!("\"{word}\""),
         Kind::Choice(words) => format!("one of {}", keys::quoted(words)),
