@@ -96,7 +96,7 @@ pub async fn serve(
         stop_timeout: config.engine.stop_timeout,
     })
     .remembering(config.node.state.join("data-existed"));
-    let tls = config.gateway.tls.as_ref().map(Tls::open).transpose()?;
+    let tls = config.gateway.tls().as_ref().map(Tls::open).transpose()?;
     let listeners = listen(&config).await?;
     let agent = Agent::new(context, engine, keys);
     let addresses = addresses(&listeners);

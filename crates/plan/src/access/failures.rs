@@ -63,6 +63,13 @@ impl Failures {
     }
 }
 
+#[cfg(test)]
+impl Failures {
+    pub(super) fn places(&self) -> usize {
+        self.sets.capacity() * PLACES
+    }
+}
+
 impl Place {
     fn take(&mut self, now: Duration) -> Verdict {
         let gained = now.saturating_sub(self.at).as_millis() / REFILL.as_millis();

@@ -116,3 +116,5 @@ const fn write(role: Role, operation: &'static str) -> Access {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_scope;

@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 use super::keys::{self, Kind};
 use super::{
     Backup, Config, Engine, EngineKind, Gateway, Log, LogFormat, LogLevel, Node, Retention, Store,
-    StoreKind, TlsFiles, check,
+    StoreKind, check,
 };
 
 /// A `qmoor.toml` that cannot be used, with everything that is wrong with it.
@@ -296,7 +296,8 @@ impl<'t> Reader<'t> {
             drain_timeout: self.duration("gateway.drain_timeout"),
             max_held: self.number("gateway.max_held"),
             max_connections: self.number("gateway.max_connections"),
-            tls: cert.zip(key).map(|(cert, key)| TlsFiles { cert, key }),
+            tls_cert: cert,
+            tls_key: key,
         }
     }
 

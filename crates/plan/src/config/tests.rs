@@ -171,7 +171,7 @@ fn a_misspelt_key_is_answered_with_the_nearest_right_one() {
     insta::assert_snapshot!(complaint("[gatway]\nhttp_port = 1"), @"/etc/qmoor/qmoor.toml:1: gatway: unknown table or key (hint: did you mean `gateway`?)");
     insta::assert_snapshot!(complaint("hold_budget = \"1s\""), @"/etc/qmoor/qmoor.toml:1: hold_budget: unknown table or key (hint: did you mean `gateway.hold_budget`?)");
     insta::assert_snapshot!(complaint("gateway.max_pause = \"1s\""), @"/etc/qmoor/qmoor.toml:1: gateway.max_pause: unknown key (hint: did you mean `backup.max_pause`?)");
-    insta::assert_snapshot!(complaint("[gateway.tls]\ncert = \"x\""), @"/etc/qmoor/qmoor.toml:1: gateway.tls: unknown key");
+    insta::assert_snapshot!(complaint("[gateway.tls]\ncert = \"x\""), @"/etc/qmoor/qmoor.toml:1: gateway.tls: unknown key (hint: did you mean `gateway.tls_cert`?)");
     insta::assert_snapshot!(complaint("zzz.yyy = 1"), @"/etc/qmoor/qmoor.toml:1: zzz: unknown table or key");
 }
 
