@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use qmoor_plan::access::{BodyCheck, OutOfScope};
 use tokio::sync::mpsc;
@@ -238,6 +238,8 @@ pub(super) fn discard(mut body: Incoming) {
 /// A response's body, carried from the engine to the client by a task of its own: a client that does not
 /// read is noticed, and the engine's part is over (and its permit back) once the engine has said everything.
 struct Download {
+    /// What came before the task was begun.
+    first: std::vec::IntoIter<Frame<Bytes>>,
     frames: mpsc::Receiver<Frame<Bytes>>,
     complete: Arc<AtomicBool>,
 }
@@ -250,6 +252,9 @@ impl Body for Download {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.first.next() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         Poll::Ready(match ready!(self.frames.poll_recv(context)) {
             Some(frame) => Some(Ok(frame)),
             None if self.complete.load(Ordering::Acquire) => None,
@@ -258,21 +263,78 @@ impl Body for Download {
     }
 }
 
-/// Carries an engine's answer to the client; see [`Download`].
-pub(super) fn download(
-    from: Incoming,
+/// An answer of no more bytes than this is taken whole before it is passed on: no task of its own, and no
+/// channel. Most are.
+const SMALL: usize = 16 * 1024;
+/// The most frames of such an answer.
+const SMALL_FRAMES: usize = 8;
+
+/// Carries an engine's answer to the client. A small one is read here, and the permit is back when this
+/// returns; of a larger one the rest comes as [`Download`] says. None when the engine broke off a small one.
+pub(super) async fn download(
+    mut from: Incoming,
     idle: Duration,
     permit: Permit,
-    line: AccessLine,
-) -> super::answer::Body {
-    if from.is_end_stream() {
-        return empty();
+    mut line: AccessLine,
+) -> Option<super::answer::Body> {
+    let mut frames = Vec::new();
+    let mut bytes = 0;
+    while !from.is_end_stream() && bytes <= SMALL && frames.len() < SMALL_FRAMES {
+        match timeout(idle, from.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if let Some(trailers) = frame.trailers_ref() {
+                    line.grpc_status(trailers.get(GRPC_STATUS));
+                }
+                frames.push(frame);
+            }
+            Ok(None) => return Some(whole(frames)),
+            Ok(Some(Err(_))) | Err(_) => {
+                line.status(http::StatusCode::BAD_GATEWAY);
+                line.cut();
+                return None;
+            }
+        }
     }
-    let (sender, frames) = mpsc::channel(FRAMES_AHEAD);
+    if from.is_end_stream() {
+        return Some(whole(frames));
+    }
+    let (sender, rest) = mpsc::channel(FRAMES_AHEAD);
     let complete = Arc::new(AtomicBool::new(false));
     let carried = carry(from, sender, Arc::clone(&complete), idle, permit, line);
     tokio::spawn(carried);
-    Download { frames, complete }.boxed_unsync()
+    Some(Download { first: frames.into_iter(), frames: rest, complete }.boxed_unsync())
+}
+
+/// A body that is all here.
+fn whole(frames: Vec<Frame<Bytes>>) -> super::answer::Body {
+    let mut data = frames.iter().filter_map(Frame::data_ref);
+    match (data.next(), data.next(), frames.iter().any(Frame::is_trailers)) {
+        (None, None, false) => empty(),
+        (Some(only), None, false) => {
+            Full::new(only.clone()).map_err(BodyError::never).boxed_unsync()
+        }
+        _ => Whole(frames.into_iter()).boxed_unsync(),
+    }
+}
+
+/// Frames that are all here.
+struct Whole(std::vec::IntoIter<Frame<Bytes>>);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(self.0.next().map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.len() == 0
+    }
 }
 
 async fn carry(

@@ -100,8 +100,11 @@ impl Gateway {
         *response.version_mut() = Version::HTTP_11;
         line.status(response.status());
         line.grpc_status(response.headers().get(GRPC_STATUS));
-        let idle = self.limits.body_idle;
-        response.map(|body| download(body, idle, permit, line))
+        let (parts, body) = response.into_parts();
+        match download(body, self.limits.body_idle, permit, line).await {
+            Some(body) => Response::from_parts(parts, body),
+            None => broken().answer(dialect),
+        }
     }
 
     async fn exchange(
@@ -149,16 +152,18 @@ impl Gateway {
             Ok(Err(error)) if error.is_connect() => {
                 Err(Refusal::Down("the engine does not accept connections".to_owned()))
             }
-            Ok(Err(_)) => Err(Refusal::Broken(
-                "the connection to the engine broke; the request may have been carried out"
-                    .to_owned(),
-            )),
+            Ok(Err(_)) => Err(broken()),
             Err(_) => {
                 let waited = self.limits.answer_timeout;
                 Err(Refusal::TooSlow(format!("the engine did not answer within {waited:?}")))
             }
         }
     }
+}
+
+fn broken() -> Refusal {
+    let what = "the connection to the engine broke; the request may have been carried out";
+    Refusal::Broken(what.to_owned())
 }
 
 /// Makes a client's headers the engine's.

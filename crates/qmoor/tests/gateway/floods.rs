@@ -54,7 +54,7 @@ struct Attack {
     /// Sent once.
     first: Vec<u8>,
     /// Made for each number, and sent until the time is over or the connection is cut.
-    each: Box<dyn Fn(u32) -> Vec<u8> + Send>,
+    each: Box<dyn Fn(u32) -> Vec<u8> + Send + Sync>,
     /// Whether the attacker reads what comes back.
     reads: bool,
 }
@@ -63,7 +63,7 @@ fn attack(
     name: &'static str,
     reads: bool,
     first: &[Vec<u8>],
-    each: impl Fn(u32) -> Vec<u8> + Send + 'static,
+    each: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static,
 ) -> Attack {
     let first = [PREFACE.to_vec(), first.concat()].concat();
     Attack { name, first, each: Box::new(each), reads }

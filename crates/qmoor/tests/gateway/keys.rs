@@ -85,8 +85,8 @@ async fn a_key_that_is_revoked_while_its_request_is_held_is_refused_after_the_ho
     backup.await.unwrap().unwrap();
     assert_eq!(answer(&mut held).await, 401);
     let admin = Some(node.key(Role::Admin));
-    let count =
-        node.rest(Method::POST, "/collections/c/points/count", admin, &json!({"exact": true}));
+    let ask = json!({"exact": true});
+    let count = node.rest(Method::POST, "/collections/c/points/count", admin, &ask);
     assert_eq!(count.await.json()["result"]["count"], 0);
     node.stop().await;
 }

@@ -125,8 +125,9 @@ async fn by_grpc_a_limited_key_touches_its_collections_and_no_others() {
     refused(client.query(query("docs").add_prefetch(prefetch)).await.map(drop));
     client.health_check().await.unwrap();
     node.counted(0, 0, 0).await;
-    let secret = node.client(Role::Search).count(CountPointsBuilder::new("secret").exact(true));
-    assert_eq!(secret.await.unwrap().result.unwrap().count, 10);
+    let whole = node.client(Role::Search);
+    let secret = whole.count(CountPointsBuilder::new("secret").exact(true)).await;
+    assert_eq!(secret.unwrap().result.unwrap().count, 10);
     node.stop().await;
 }
 

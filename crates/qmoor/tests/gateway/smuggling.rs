@@ -265,8 +265,8 @@ async fn a_body_that_breaks_off_is_not_carried_out() {
         node_sees_the_end(stream).await;
     }
     node.counted(0, 0, 0).await;
-    let count =
-        node.rest(Method::POST, "/collections/c/points/count", Some(key), &json!({"exact": true}));
+    let ask = json!({"exact": true});
+    let count = node.rest(Method::POST, "/collections/c/points/count", Some(key), &ask);
     assert_eq!(count.await.json()["result"]["count"], 0);
     node.stop().await;
 }
