@@ -58,7 +58,7 @@ impl Gateway {
             return Ok(response);
         }
         if path.starts_with(OWN) {
-            let response = control::public(&self.agent, line.who(), request).await;
+            let response = Box::pin(control::public(&self.agent, line.who(), request)).await;
             line.status(response.status());
             return Ok(response);
         }
@@ -76,8 +76,9 @@ impl Gateway {
         };
         let bytes_max = (access.need == Need::Open).then_some(OPEN_BYTES_MAX);
         let passage = Passage { dialect, endpoint, check, bytes_max, permit, line };
+        // Boxed: a request that is held has no need of the room.
         Ok(match access.effect {
-            Effect::Read => self.forward(request, passage).await,
+            Effect::Read => Box::pin(self.forward(request, passage)).await,
             Effect::Write => self.carry(request, passage, &peer).await,
         })
     }

@@ -133,15 +133,15 @@ impl Door {
                 tracing::debug!(%error, "no TCP_NODELAY");
             }
             let Some(tls) = self.gateway.tls.clone() else {
-                return self.speak(stream, peer).await;
+                return Box::pin(self.speak(stream, peer)).await;
             };
             let within = self.gateway.limits.header_timeout;
             let shaken = tokio::select! {
                 () = self.stop.cancelled() => return,
-                shaken = tokio::time::timeout(within, shake(stream, tls.acceptor())) => shaken,
+                shaken = tokio::time::timeout(within, Box::pin(shake(stream, tls.acceptor()))) => shaken,
             };
             match shaken {
-                Ok(Ok(Some(stream))) => self.speak(stream, peer).await,
+                Ok(Ok(Some(stream))) => Box::pin(self.speak(stream, peer)).await,
                 Ok(Ok(None)) => tracing::debug!("a connection without TLS was told so"),
                 Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
                 Err(_) => tracing::debug!("a TLS handshake took too long"),
@@ -166,8 +166,9 @@ impl Door {
         };
         match detected {
             // An HTTP/1.1 connection without a request ends by itself, with its header timeout.
-            Ok((Speaks::Http1, io)) => self.http1(io, peer).await,
-            Ok((Speaks::Http2, io)) => self.http2(io, peer).await,
+            // Each boxed: ten thousand of the one have no need of the room of the other.
+            Ok((Speaks::Http1, io)) => Box::pin(self.http1(io, peer)).await,
+            Ok((Speaks::Http2, io)) => Box::pin(self.http2(io, peer)).await,
             Err(error) => tracing::debug!(%error, "a connection said nothing"),
         }
     }

@@ -62,10 +62,10 @@ struct Attack {
 fn attack(
     name: &'static str,
     reads: bool,
-    first: &[Vec<u8>],
+    first: Vec<u8>,
     each: impl Fn(u32) -> Vec<u8> + Send + Sync + 'static,
 ) -> Attack {
-    let first = [PREFACE.to_vec(), first.concat()].concat();
+    let first = [PREFACE.to_vec(), first].concat();
     Attack { name, first, each: Box::new(each), reads }
 }
 
@@ -108,23 +108,23 @@ fn attacks(key: &str) -> Vec<Attack> {
     let big: Vec<u8> =
         (0..100).flat_map(|_| block("a", "b", &[("cookie", &"x".repeat(120))])).collect();
     vec![
-        attack("rapid reset with a key", true, &[settings.clone()], with(&get, END_STREAM)),
-        attack("rapid reset without a key", true, &[settings.clone()], with(&nobody, END_STREAM)),
-        attack("rapid reset of writes", true, &[settings.clone()], with(&write, 0)),
-        attack("rapid reset, never reading", false, &[settings.clone()], with(&get, END_STREAM)),
+        attack("rapid reset with a key", true, settings.clone(), with(&get, END_STREAM)),
+        attack("rapid reset without a key", true, settings.clone(), with(&nobody, END_STREAM)),
+        attack("rapid reset of writes", true, settings.clone(), with(&write, 0)),
+        attack("rapid reset, never reading", false, settings.clone(), with(&get, END_STREAM)),
         attack(
             "endless continuation",
             true,
-            &[settings.clone(), frame(HEADERS, 0, 1, &get)],
+            [settings.clone(), frame(HEADERS, 0, 1, &get)].concat(),
             move |_| frame(CONTINUATION, 0, 1, &[0, 1, b'x', 4, b'y', b'y', b'y', b'y']),
         ),
         attack(
             "empty continuation",
             true,
-            &[settings.clone(), frame(HEADERS, 0, 1, &get)],
+            [settings.clone(), frame(HEADERS, 0, 1, &get)].concat(),
             move |_| frame(CONTINUATION, 0, 1, &[]),
         ),
-        attack("large heads", true, &[settings.clone()], move |number| {
+        attack("large heads", true, settings.clone(), move |number| {
             frame(
                 HEADERS,
                 END_HEADERS | END_STREAM,
@@ -132,25 +132,21 @@ fn attacks(key: &str) -> Vec<Attack> {
                 big.get(..16_000).unwrap_or(&big),
             )
         }),
-        attack("settings", true, &[settings.clone()], |_| {
-            frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9])
-        }),
-        attack("settings, never reading", false, &[settings.clone()], |_| {
-            frame(SETTINGS, 0, 0, &[])
-        }),
-        attack("pings", true, &[settings.clone()], |number| {
+        attack("settings", true, settings.clone(), |_| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9])),
+        attack("settings, never reading", false, settings.clone(), |_| frame(SETTINGS, 0, 0, &[])),
+        attack("pings", true, settings.clone(), |number| {
             frame(PING, 0, 0, &u64::from(number).to_be_bytes())
         }),
-        attack("pings, never reading", false, &[settings.clone()], |number| {
+        attack("pings, never reading", false, settings.clone(), |number| {
             frame(PING, 0, 0, &u64::from(number).to_be_bytes())
         }),
-        attack("window updates", true, &[settings.clone()], |_| {
+        attack("window updates", true, settings.clone(), |_| {
             frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])
         }),
-        attack("more streams than allowed", true, &[settings.clone()], opened),
-        attack("tiny windows, never reading", false, &[tiny], opened_tiny),
-        attack("writes that never end", true, &[settings.clone()], never_ended),
-        attack("empty data", true, &[settings], dribble),
+        attack("more streams than allowed", true, settings.clone(), opened),
+        attack("tiny windows, never reading", false, tiny, opened_tiny),
+        attack("writes that never end", true, settings.clone(), never_ended),
+        attack("empty data", true, settings, dribble),
     ]
 }
 

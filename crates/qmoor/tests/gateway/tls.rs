@@ -20,28 +20,17 @@ fn run(program: &str, args: &[&str]) -> Output {
 fn certificate(dir: &Path, name: &str) -> TlsFiles {
     let path = |kind: &str| dir.join(format!("{name}.{kind}"));
     let (cert, key) = (path("crt"), path("key"));
-    let made = run(
-        "openssl",
-        &[
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "2",
-            "-subj",
-            &format!("/CN={name}"),
-            "-addext",
-            "subjectAltName=IP:127.0.0.1",
-            "-keyout",
-            key.to_str().unwrap(),
-            "-out",
-            cert.to_str().unwrap(),
-        ],
-    );
+    // No root of others, as the certificates of servers are.
+    let config = path("cnf");
+    let text = "[req]\ndistinguished_name = dn\n[dn]\n[leaf]\nsubjectAltName = IP:127.0.0.1\n\
+                basicConstraints = critical, CA:FALSE\n";
+    std::fs::write(&config, text).unwrap();
+    let subject = format!("/CN={name}");
+    let asked = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -extensions leaf";
+    let mut args: Vec<&str> = asked.split(' ').collect();
+    args.extend(["-subj", &subject, "-config", config.to_str().unwrap()]);
+    args.extend(["-keyout", key.to_str().unwrap(), "-out", cert.to_str().unwrap()]);
+    let made = run("openssl", &args);
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     mode(&key, "600");
     TlsFiles { cert, key }
