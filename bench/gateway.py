@@ -6,7 +6,7 @@ nobody knows, so the gateway has one of its own.) Everything here is on one mach
 """
 
 import argparse
-import asyncio
+import concurrent.futures
 import contextlib
 import json
 import os
@@ -131,60 +131,59 @@ def request_bytes(key):
     ).encode()
 
 
-async def exchange(reader, writer, request):
-    writer.write(request)
-    head = await reader.readuntil(b"\r\n\r\n")
+def exchange(connection, request):
+    """Sends a request and reads its answer to the end."""
+    connection.sendall(request)
+    answer = connection.recv(65536)
+    while b"\r\n\r\n" not in answer:
+        answer += more(connection)
+    head, _, body = answer.partition(b"\r\n\r\n")
     if not head.startswith(b"HTTP/1.1 200"):
         sys.exit(f"not answered with 200: {head!r}")
     length = re.search(rb"content-length: (\d+)", head, re.IGNORECASE)
-    if length:
-        await reader.readexactly(int(length[1]))
-    else:
-        while (size := int(await reader.readline(), 16)) > 0:
-            await reader.readexactly(size + 2)
-        await reader.readline()
+    while len(body) < int(length[1]) if length else not body.endswith(b"0\r\n\r\n"):
+        body += more(connection)
 
 
-async def load_together(targets, seconds):
-    """Open loop: each way gets its requests at times fixed beforehand, on connections that stay open, and each
-    latency counts from the time at which the request should have been sent. The ways take turns, so that
-    whatever else the machine does meets all of them alike."""
-    found = {}
-    for name in targets:
-        found[name] = []
-    for _turn in range(5):
+def more(connection):
+    piece = connection.recv(65536)
+    if not piece:
+        sys.exit("the connection was closed in an answer")
+    return piece
+
+
+def load_in_turns(targets, seconds):
+    """The ways take turns, so that whatever else the machine does meets all of them alike."""
+    found = {name: [] for name in targets}
+    for _turn in range(10):
         for name, (address, key) in targets.items():
-            found[name] += await load(address, key, seconds / 5)
+            found[name] += load(address, key, seconds / 10)
     return found
 
 
-async def load(address, key, seconds):
+def load(address, key, seconds):
+    """Seconds of each request in an open loop: every lane has its own connection and times fixed beforehand. A
+    request that is due while the one before still waits counts from the time it was due."""
     host, port = address.rsplit(":", 1)
     request = request_bytes(key)
-    lanes = [await asyncio.open_connection(host, int(port)) for _ in range(LANES)]
-    for reader, writer in lanes:
-        await exchange(reader, writer, request)
-    idle = asyncio.Queue()
-    for lane in lanes:
-        idle.put_nowait(lane)
-    taken, tasks = [], []
+    begun = time.perf_counter() + 0.05
+    taken = []
 
-    async def one(due):
-        lane = await idle.get()
-        await exchange(*lane, request)
-        taken.append(time.perf_counter() - due)
-        idle.put_nowait(lane)
+    def lane(number):
+        with socket.create_connection((host, int(port)), 30) as connection:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            exchange(connection, request)
+            for turn in range(int(RATE * seconds / LANES)):
+                start = due = begun + (turn * LANES + number) / RATE
+                if (left := due - time.perf_counter()) > 0:
+                    time.sleep(left)
+                    start = time.perf_counter()
+                exchange(connection, request)
+                taken.append(time.perf_counter() - start)
 
-    begun = time.perf_counter()
-    for number in range(int(RATE * seconds)):
-        due = begun + number / RATE
-        # The loop's own timer is too coarse for a fifth of a millisecond.
-        while (left := due - time.perf_counter()) > 0:
-            await asyncio.sleep(left - 0.0015 if left > 0.002 else 0)
-        tasks.append(asyncio.ensure_future(one(due)))
-    await asyncio.gather(*tasks)
-    for _reader, writer in lanes:
-        writer.close()
+    with concurrent.futures.ThreadPoolExecutor(LANES) as pool:
+        for done in [pool.submit(lane, number) for number in range(LANES)]:
+            done.result()
     return taken
 
 
@@ -264,7 +263,7 @@ def measure(directory, seconds):
             "gateway": (ready["http"], ready["keys"]["search"]),
         }
         figures = {"cores": os.cpu_count(), "load_average": os.getloadavg()[0], "rate": RATE, "idle_mib": idle}
-        taken = asyncio.run(load_together(targets, seconds))
+        taken = load_in_turns(targets, seconds)
         for name, latencies in taken.items():
             figures[f"{name}_p50_ms"] = percentile(latencies, 0.50)
             figures[f"{name}_p99_ms"] = percentile(latencies, 0.99)
