@@ -1,26 +1,33 @@
 //! The keys of the gateway: who may come in, and as what.
 //!
-//! Only hashes are kept. A key is 32 random bytes, so a plain SHA-256 cannot be guessed backwards. Each role
-//! has up to two valid keys: rotation adds one, clients move over, the old one is revoked.
+//! Only hashes are kept. A key is 32 random bytes, so a plain SHA-256 cannot be guessed backwards. Each role,
+//! and each set of collections that a role is limited to, has up to two valid keys: rotation adds one, clients
+//! move over, the old one is revoked or ends at a time that was set.
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use parking_lot::RwLock;
-use qmoor_plan::access::Role;
+use parking_lot::{Mutex, RwLock};
+use qmoor_plan::access::{Role, Scope};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
 
 use crate::durable::write_durable;
 
-/// How many keys of a role are valid at once, at most.
+/// How many keys of a role and its collections are valid at once, at most.
 const KEYS_PER_ROLE: usize = 2;
+/// How many keys there are at most: each one is compared at every request.
+const KEYS_MAX: usize = 64;
 /// The longest key that is looked at, in bytes; what is longer is wrong.
 const KEY_BYTES_MAX: usize = 256;
+/// The longest time after which a key ends.
+const OVERLAP_MAX: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
 /// How long a session key is valid.
 const SESSION: Duration = Duration::from_secs(60 * 60);
 /// How many session keys are valid at once; the oldest one ends first.
@@ -75,6 +82,10 @@ struct Stored {
     role: Role,
     sha256: String,
     created: Timestamp,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    collections: Option<Scope>,
 }
 
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -93,6 +104,31 @@ pub struct KeyInfo {
     pub role: Role,
     /// When it was made.
     pub created: Timestamp,
+    /// When it ends by itself; none for a key that is valid until it is revoked.
+    #[serde(default)]
+    pub until: Option<Timestamp>,
+    /// The collections it is limited to; none for all.
+    #[serde(default)]
+    pub collections: Option<Scope>,
+}
+
+/// Which key is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// What it may do.
+    pub role: Role,
+    /// The collections it is limited to; none for all.
+    pub collections: Option<Scope>,
+    /// After which time the keys that it replaces end; none to leave them valid.
+    pub overlap: Option<Duration>,
+}
+
+impl Wanted {
+    /// One for all collections, beside the one there is.
+    #[must_use]
+    pub fn of(role: Role) -> Self {
+        Self { role, collections: None, overlap: None }
+    }
 }
 
 /// Why keys cannot be read, or a change to them was refused.
@@ -109,20 +145,41 @@ pub enum KeysError {
         "`{id}` is the only {role} key (hint: `qmoor keys rotate {role}` makes another one first)"
     )]
     LastOfRole { id: String, role: Role },
+    #[error(
+        "an admin key cannot be limited to some collections (hint: the search and index keys can)"
+    )]
+    AdminLimited,
+    #[error(
+        "there are {KEYS_MAX} keys already (hint: `qmoor keys list` shows them, `qmoor keys revoke ID` ends one)"
+    )]
+    TooMany,
+    #[error("no key can end in {0:?} (hint: --overlap takes a time like 1h, up to ten years)")]
+    Overlap(Duration),
 }
 
 /// All valid keys of a node, and the file they are kept in.
 #[derive(Debug)]
 pub struct Keyring {
     path: PathBuf,
-    keys: RwLock<Vec<Stored>>,
+    keys: RwLock<Vec<Valid>>,
     sessions: RwLock<VecDeque<Session>>,
+    /// Counts the changes.
+    changes: AtomicU64,
+    /// One change at a time.
+    changing: Mutex<()>,
+}
+
+/// A key as it is compared.
+#[derive(Debug, Clone)]
+struct Valid {
+    hash: [u8; 32],
+    info: Arc<KeyInfo>,
 }
 
 /// A key that is not kept: it ends with the agent, or before.
 #[derive(Debug)]
 struct Session {
-    key: Stored,
+    key: Valid,
     until: Instant,
 }
 
@@ -142,7 +199,7 @@ impl Keyring {
             Ok(text) => Ok((Self::of(path, parse(path, &text)?), None)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let [search, index, admin] =
-                    [Role::Search, Role::Index, Role::Admin].map(|role| generate(role, now));
+                    [Role::Search, Role::Index, Role::Admin].map(|role| generate(role, None, now));
                 let keys = vec![search.0, index.0, admin.0];
                 let ring = Self::of(path, keys);
                 let new = NewKeys { search: search.1, index: index.1, admin: admin.1 };
@@ -163,29 +220,36 @@ impl Keyring {
 
     /// Whose key this is. Takes the same time for every key that is asked about.
     #[must_use]
-    pub fn check(&self, presented: &str) -> Option<KeyInfo> {
+    pub fn check(&self, presented: &str, now: Timestamp) -> Option<Arc<KeyInfo>> {
         if presented.len() > KEY_BYTES_MAX {
             return None;
         }
-        let hash = hex(&Sha256::digest(presented.as_bytes()));
-        let now = Instant::now();
+        let hash = digest(presented);
+        let clock = Instant::now();
         let keys = self.keys.read();
         let sessions = self.sessions.read();
-        let valid = sessions.iter().filter(|session| session.until > now);
+        let valid = sessions.iter().filter(|session| session.until > clock);
         let all = keys.iter().chain(valid.map(|session| &session.key));
         let mut found = u32::MAX;
         for (position, key) in (0u32..).zip(all.clone()) {
-            let same: Choice = key.sha256.as_bytes().ct_eq(hash.as_bytes());
+            let same: Choice = key.hash.ct_eq(&hash);
             found.conditional_assign(&position, same);
         }
-        all.clone().nth(usize::try_from(found).ok()?).map(Stored::info)
+        let key = all.clone().nth(usize::try_from(found).ok()?)?;
+        key.info.at(now).then(|| Arc::clone(&key.info))
+    }
+
+    /// How often the keys have changed: what was checked before the last change must be checked again.
+    #[must_use]
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// A key that is kept nowhere: it is valid for an hour, and as long as the agent runs.
     #[must_use]
     pub fn session(&self, role: Role, now: Timestamp) -> (KeyInfo, Secret) {
-        let (key, secret) = generate(role, now);
-        let info = key.info();
+        let (key, secret) = generate(role, None, now);
+        let info = key.info.as_ref().clone();
         let mut sessions = self.sessions.write();
         while sessions.len() >= SESSIONS_MAX {
             sessions.pop_front();
@@ -194,29 +258,60 @@ impl Keyring {
         (info, secret)
     }
 
-    fn of(path: &Path, keys: Vec<Stored>) -> Self {
-        Self { path: path.to_owned(), keys: RwLock::new(keys), sessions: RwLock::default() }
+    fn of(path: &Path, keys: Vec<Valid>) -> Self {
+        Self {
+            path: path.to_owned(),
+            keys: RwLock::new(keys),
+            sessions: RwLock::default(),
+            changes: AtomicU64::new(1),
+            changing: Mutex::new(()),
+        }
     }
 
     /// All valid keys, without what would open the door.
     #[must_use]
-    pub fn list(&self) -> Vec<KeyInfo> {
-        self.keys.read().iter().map(Stored::info).collect()
+    pub fn list(&self, now: Timestamp) -> Vec<KeyInfo> {
+        let keys = self.keys.read();
+        keys.iter().filter(|key| key.info.at(now)).map(|key| key.info.as_ref().clone()).collect()
     }
 
-    /// Makes another key for a role and returns it, this once. The newest key so far stays valid; an older
-    /// one does not.
+    /// Makes another key and returns it, this once. The newest key so far of the same role and collections
+    /// stays valid, until the overlap is over if there is one; an older one does not.
     ///
     /// # Errors
-    /// When the file cannot be written; then nothing has changed.
-    pub fn rotate(&self, role: Role, now: Timestamp) -> Result<(KeyInfo, Secret), KeysError> {
-        let (stored, secret) = generate(role, now);
-        let info = stored.info();
-        let mut keys = self.keys.read().clone();
-        keys.push(stored);
-        while keys.iter().filter(|key| key.role == role).count() > KEYS_PER_ROLE {
-            let Some(oldest) = keys.iter().position(|key| key.role == role) else { break };
+    /// When there are too many keys, the wish makes no sense, or the file cannot be written; then nothing has
+    /// changed.
+    pub fn rotate(&self, wanted: &Wanted, now: Timestamp) -> Result<(KeyInfo, Secret), KeysError> {
+        if wanted.role == Role::Admin && wanted.collections.is_some() {
+            return Err(KeysError::AdminLimited);
+        }
+        let ends = wanted.overlap.map(|overlap| {
+            now.checked_add(overlap)
+                .ok()
+                .filter(|_| overlap <= OVERLAP_MAX)
+                .ok_or(KeysError::Overlap(overlap))
+        });
+        let ends = ends.transpose()?;
+        let (fresh, secret) = generate(wanted.role, wanted.collections.clone(), now);
+        let info = fresh.info.as_ref().clone();
+        let _alone = self.changing.lock();
+        let mut keys = self.kept(now);
+        let same = |key: &Valid| {
+            key.info.role == wanted.role && key.info.collections == wanted.collections
+        };
+        if let Some(ends) = ends {
+            for key in keys.iter_mut().filter(|key| same(key)) {
+                let until = key.info.until.map_or(ends, |until| until.min(ends));
+                key.info = Arc::new(KeyInfo { until: Some(until), ..key.info.as_ref().clone() });
+            }
+        }
+        keys.push(fresh);
+        while keys.iter().filter(|key| same(key)).count() > KEYS_PER_ROLE {
+            let Some(oldest) = keys.iter().position(same) else { break };
             keys.remove(oldest);
+        }
+        if keys.len() > KEYS_MAX {
+            return Err(KeysError::TooMany);
         }
         self.replace(keys)?;
         Ok((info, secret))
@@ -225,55 +320,93 @@ impl Keyring {
     /// Makes a key invalid at once.
     ///
     /// # Errors
-    /// When there is no such key, it is the last one of its role, or the file cannot be written.
-    pub fn revoke(&self, id: &str) -> Result<KeyInfo, KeysError> {
-        let mut keys = self.keys.read().clone();
-        let position = keys.iter().position(|key| key.id == id);
+    /// When there is no such key, no other one of its role stays valid for all collections, or the file
+    /// cannot be written.
+    pub fn revoke(&self, id: &str, now: Timestamp) -> Result<KeyInfo, KeysError> {
+        let _alone = self.changing.lock();
+        let mut keys = self.kept(now);
+        let position = keys.iter().position(|key| key.info.id == id);
         let position = position.ok_or_else(|| KeysError::Unknown { id: id.to_owned() })?;
-        let gone = keys.remove(position);
-        if !keys.iter().any(|key| key.role == gone.role) {
-            return Err(KeysError::LastOfRole { id: gone.id, role: gone.role });
+        let gone = keys.remove(position).info;
+        let stays = |key: &Valid| {
+            key.info.role == gone.role && key.info.until.is_none() && key.info.collections.is_none()
+        };
+        if gone.collections.is_none() && !keys.iter().any(stays) {
+            return Err(KeysError::LastOfRole { id: gone.id.clone(), role: gone.role });
         }
         self.replace(keys)?;
-        Ok(gone.info())
+        Ok(gone.as_ref().clone())
+    }
+
+    /// The keys that have not ended.
+    fn kept(&self, now: Timestamp) -> Vec<Valid> {
+        let keys = self.keys.read();
+        keys.iter().filter(|key| key.info.at(now)).cloned().collect()
     }
 
     /// On disk first, then in force.
-    fn replace(&self, keys: Vec<Stored>) -> Result<(), KeysError> {
-        let file = File { version: 1, keys };
+    fn replace(&self, keys: Vec<Valid>) -> Result<(), KeysError> {
+        let file = File { version: 1, keys: keys.iter().map(Valid::stored).collect() };
         let failed = |source| KeysError::File { path: self.path.clone(), source };
         let mut text = serde_json::to_vec_pretty(&file).map_err(|error| failed(error.into()))?;
         text.push(b'\n');
         write_durable(&self.path, &text, 0o600).map_err(failed)?;
-        *self.keys.write() = file.keys;
+        *self.keys.write() = keys;
+        self.changes.fetch_add(1, Ordering::AcqRel);
         Ok(())
     }
 }
 
-impl Stored {
-    fn info(&self) -> KeyInfo {
-        KeyInfo { id: self.id.clone(), role: self.role, created: self.created }
+impl KeyInfo {
+    /// Whether it has not ended at this time.
+    fn at(&self, now: Timestamp) -> bool {
+        self.until.is_none_or(|until| now < until)
     }
 }
 
-fn parse(path: &Path, text: &str) -> Result<Vec<Stored>, KeysError> {
+impl Valid {
+    fn stored(&self) -> Stored {
+        let KeyInfo { id, role, created, until, collections } = self.info.as_ref().clone();
+        Stored { id, role, sha256: hex(&self.hash), created, until, collections }
+    }
+}
+
+fn parse(path: &Path, text: &str) -> Result<Vec<Valid>, KeysError> {
     let damaged = |reason: String| KeysError::Damaged { path: path.to_owned(), reason };
     let file: File = serde_json::from_str(text).map_err(|error| damaged(error.to_string()))?;
     if file.version != 1 {
         return Err(damaged(format!("version {} is not 1", file.version)));
     }
-    let whole = |hash: &str| hash.len() == 64 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let Some(key) = file.keys.iter().find(|key| !whole(&key.sha256)) {
-        return Err(damaged(format!("key `{}` has no whole hash", key.id)));
-    }
-    Ok(file.keys)
+    let read = |key: Stored| {
+        let no_hash = || damaged(format!("key `{}` has no whole hash", key.id));
+        let hash = unhex(&key.sha256).ok_or_else(no_hash)?;
+        let Stored { id, role, created, until, collections, .. } = key;
+        let info = Arc::new(KeyInfo { id, role, created, until, collections });
+        Ok(Valid { hash, info })
+    };
+    file.keys.into_iter().map(read).collect()
 }
 
-fn generate(role: Role, now: Timestamp) -> (Stored, Secret) {
+fn generate(role: Role, collections: Option<Scope>, now: Timestamp) -> (Valid, Secret) {
     let key = format!("qm_{role}_{}", Secret::random().expose());
-    let sha256 = hex(&Sha256::digest(key.as_bytes()));
-    let id = sha256.chars().take(8).collect();
-    (Stored { id, role, sha256, created: now }, Secret::new(key))
+    let hash = digest(&key);
+    let id = hex(&hash).chars().take(8).collect();
+    let info = KeyInfo { id, role, created: now, until: None, collections };
+    (Valid { hash, info: Arc::new(info) }, Secret::new(key))
+}
+
+fn digest(key: &str) -> [u8; 32] {
+    Sha256::digest(key.as_bytes()).into()
+}
+
+fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> = text
+        .chars()
+        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
+        .collect::<Option<_>>()?;
+    let (pairs, []) = digits.as_chunks::<2>() else { return None };
+    let bytes: Vec<u8> = pairs.iter().map(|[high, low]| high << 4 | low).collect();
+    bytes.try_into().ok()
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -301,7 +434,7 @@ mod tests {
     }
 
     fn role(ring: &Keyring, key: &Secret) -> Option<Role> {
-        ring.check(key.expose()).map(|info| info.role)
+        ring.check(key.expose(), now()).map(|info| info.role)
     }
 
     #[test]
@@ -313,9 +446,9 @@ mod tests {
             assert_eq!(role(ring, &new.search), Some(Role::Search));
             assert_eq!(role(ring, &new.index), Some(Role::Index));
             assert_eq!(role(ring, &new.admin), Some(Role::Admin));
-            assert_eq!(ring.check(""), None);
-            assert_eq!(ring.check("qm_admin_"), None);
-            assert_eq!(ring.check(&"x".repeat(100_000)), None);
+            assert_eq!(ring.check("", now()), None);
+            assert_eq!(ring.check("qm_admin_", now()), None);
+            assert_eq!(ring.check(&"x".repeat(100_000), now()), None);
         }
     }
 
@@ -334,10 +467,10 @@ mod tests {
     #[test]
     fn two_keys_are_valid_during_rotation_and_a_third_ends_the_first() {
         let (_dir, ring, new) = ring();
-        let (_, second) = ring.rotate(Role::Search, now()).unwrap();
+        let (_, second) = ring.rotate(&Wanted::of(Role::Search), now()).unwrap();
         assert_eq!(role(&ring, &new.search), Some(Role::Search));
         assert_eq!(role(&ring, &second), Some(Role::Search));
-        let (_, third) = ring.rotate(Role::Search, now()).unwrap();
+        let (_, third) = ring.rotate(&Wanted::of(Role::Search), now()).unwrap();
         assert_eq!(role(&ring, &new.search), None);
         assert_eq!(role(&ring, &second), Some(Role::Search));
         assert_eq!(role(&ring, &third), Some(Role::Search));
@@ -346,12 +479,12 @@ mod tests {
     #[test]
     fn the_last_key_of_a_role_cannot_be_revoked() {
         let (_dir, ring, new) = ring();
-        let first = ring.check(new.index.expose()).unwrap();
-        assert!(matches!(ring.revoke(&first.id), Err(KeysError::LastOfRole { .. })));
-        ring.rotate(Role::Index, now()).unwrap();
-        ring.revoke(&first.id).unwrap();
+        let first = ring.check(new.index.expose(), now()).unwrap();
+        assert!(matches!(ring.revoke(&first.id, now()), Err(KeysError::LastOfRole { .. })));
+        ring.rotate(&Wanted::of(Role::Index), now()).unwrap();
+        ring.revoke(&first.id, now()).unwrap();
         assert_eq!(role(&ring, &new.index), None);
-        assert!(matches!(ring.revoke(&first.id), Err(KeysError::Unknown { .. })));
+        assert!(matches!(ring.revoke(&first.id, now()), Err(KeysError::Unknown { .. })));
     }
 
     #[test]
@@ -370,12 +503,96 @@ mod tests {
         let (_dir, ring, new) = ring();
         let (_, first) = ring.session(Role::Index, now());
         assert_eq!(role(&ring, &first), Some(Role::Index));
-        assert_eq!(ring.list().len(), 3);
+        assert_eq!(ring.list(now()).len(), 3);
         for _ in 0..SESSIONS_MAX {
             let _newer = ring.session(Role::Search, now());
         }
         assert_eq!(role(&ring, &first), None);
         assert_eq!(role(&ring, &new.index), Some(Role::Index));
+    }
+
+    fn limited(role: Role, names: &str) -> Wanted {
+        Wanted { collections: Some(Scope::parse(names).unwrap()), ..Wanted::of(role) }
+    }
+
+    #[test]
+    fn with_an_overlap_the_old_key_ends_by_itself_and_stays_ended_after_a_restart() {
+        let (dir, ring, new) = ring();
+        let hour = Duration::from_secs(3600);
+        let wanted = Wanted { overlap: Some(hour), ..Wanted::of(Role::Index) };
+        let (_, fresh) = ring.rotate(&wanted, now()).unwrap();
+        let path = dir.path().join("keys.json");
+        let (again, _) = Keyring::open_or_create(&path, now()).unwrap();
+        let end = now() + hour;
+        let before = end - Duration::from_secs(1);
+        for ring in [&ring, &again] {
+            assert!(ring.check(new.index.expose(), before).is_some());
+            assert!(ring.check(new.index.expose(), end).is_none());
+            assert!(ring.check(fresh.expose(), end).is_some());
+            let shown: Vec<_> = ring.list(before).into_iter().map(|key| key.until).collect();
+            assert_eq!(shown, [None, Some(end), None, None]);
+            assert_eq!(ring.list(end).len(), 3);
+        }
+        // The fresh one is all that stays.
+        let id = ring.check(fresh.expose(), before).unwrap().id.clone();
+        assert!(matches!(ring.revoke(&id, before), Err(KeysError::LastOfRole { .. })));
+        let (_, third) = ring.rotate(&Wanted::of(Role::Index), end).unwrap();
+        assert!(!std::fs::read_to_string(&path).unwrap().contains("until"));
+        assert!(ring.check(third.expose(), end).is_some());
+        let never = Wanted { overlap: Some(Duration::MAX), ..Wanted::of(Role::Index) };
+        assert!(matches!(ring.rotate(&never, now()), Err(KeysError::Overlap(_))));
+    }
+
+    #[test]
+    fn a_second_overlap_does_not_lengthen_the_first() {
+        let (_dir, ring, new) = ring();
+        let within = |seconds| Wanted {
+            overlap: Some(Duration::from_secs(seconds)),
+            ..Wanted::of(Role::Search)
+        };
+        ring.rotate(&within(10), now()).unwrap();
+        // Three keys would be too many: the oldest goes at once.
+        ring.rotate(&within(1000), now()).unwrap();
+        assert!(ring.check(new.search.expose(), now()).is_none());
+        let ends: Vec<_> = ring.list(now()).into_iter().filter_map(|key| key.until).collect();
+        assert_eq!(ends, [now() + Duration::from_secs(1000)]);
+    }
+
+    #[test]
+    fn a_limited_key_has_its_own_rotation_and_no_admin_key_is_limited() {
+        let (dir, ring, new) = ring();
+        let (info, first) = ring.rotate(&limited(Role::Index, "docs,notes-*"), now()).unwrap();
+        assert_eq!(info.collections, Some(Scope::parse("notes-*, docs").unwrap()));
+        ring.rotate(&limited(Role::Index, "docs,notes-*"), now()).unwrap();
+        ring.rotate(&limited(Role::Index, "other"), now()).unwrap();
+        assert_eq!(role(&ring, &first), Some(Role::Index));
+        assert_eq!(role(&ring, &new.index), Some(Role::Index));
+        ring.rotate(&limited(Role::Index, "docs,notes-*"), now()).unwrap();
+        assert_eq!(role(&ring, &first), None);
+        assert_eq!(role(&ring, &new.index), Some(Role::Index));
+        let path = dir.path().join("keys.json");
+        let (again, _) = Keyring::open_or_create(&path, now()).unwrap();
+        assert_eq!(again.list(now()), ring.list(now()));
+        let admin = ring.rotate(&limited(Role::Admin, "docs"), now());
+        assert!(matches!(admin, Err(KeysError::AdminLimited)));
+        // A limited one is no replacement for one that is not.
+        let whole = ring.check(new.index.expose(), now()).unwrap();
+        assert!(matches!(ring.revoke(&whole.id, now()), Err(KeysError::LastOfRole { .. })));
+    }
+
+    #[test]
+    fn there_are_only_so_many_keys() {
+        let (_dir, ring, _) = ring();
+        for number in 3..KEYS_MAX {
+            ring.rotate(&limited(Role::Search, &format!("c{number}")), now()).unwrap();
+        }
+        let more = ring.rotate(&limited(Role::Search, "more"), now());
+        assert!(matches!(more, Err(KeysError::TooMany)));
+        // Its place is free when the oldest of its own goes.
+        let changes = ring.changes();
+        ring.revoke(&ring.list(now()).last().unwrap().id, now()).unwrap();
+        assert!(ring.changes() > changes);
+        ring.rotate(&limited(Role::Search, "more"), now()).unwrap();
     }
 
     #[test]

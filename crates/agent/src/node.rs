@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::backup::{Event, State};
 use qmoor_plan::config::{Config, EngineKind};
-use qmoor_plan::engine::Image;
+use qmoor_plan::engine::{Image, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::engine::container::{self, ContainerSpec};
-use crate::engine::{EngineProcess, EngineSpec, RunsIn};
+use crate::engine::{EMBEDDED_API, EngineProcess, EngineSpec, RunsIn};
 use crate::error::NodeError;
 use crate::journal::Journal;
 use crate::lock::{Holder, Lock, LockError};
@@ -102,6 +102,14 @@ impl NodeContext {
     /// The image that the docker engine runs: the configured one, or one it was upgraded to since.
     pub fn effective_image(&self) -> Image {
         container::effective(&container_of(&self.0.config, false))
+    }
+
+    /// The version of Qdrant's API that the engine speaks.
+    pub fn api_version(&self) -> Version {
+        match self.0.config.engine.kind {
+            EngineKind::Docker => self.effective_image().version,
+            EngineKind::Embedded => EMBEDDED_API,
+        }
     }
 
     /// From the next start on the docker engine runs this image, or the configured one again.

@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::control::{Agent, Control, ControlError};
 use crate::engine::EngineError;
 use crate::error::NodeError;
+use crate::gateway::tls::{Tls, TlsError};
 use crate::gateway::{Gateway, Limits, Listening, bind};
 use crate::keys::{Keyring, KeysError, NewKeys};
 use crate::node::NodeContext;
@@ -49,6 +50,8 @@ pub enum ServeError {
     )]
     Listen { address: SocketAddr, source: std::io::Error },
     #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
     Keys(#[from] KeysError),
     #[error(transparent)]
     Control(#[from] ControlError),
@@ -64,7 +67,11 @@ impl ServeError {
     pub fn is_busy(&self) -> bool {
         match self {
             Self::Node(error) => error.is_busy(),
-            Self::Listen { .. } | Self::Keys(_) | Self::Control(_) | Self::Engine(_) => false,
+            Self::Listen { .. }
+            | Self::Tls(_)
+            | Self::Keys(_)
+            | Self::Control(_)
+            | Self::Engine(_) => false,
         }
     }
 }
@@ -83,6 +90,7 @@ pub async fn serve(
     let (context, keys, new_keys) = open(config, program).await?;
     let config = context.config().clone();
     let engine = context.engine();
+    let tls = config.gateway.tls().as_ref().map(Tls::open).transpose()?;
     let listeners = match config.gateway.enabled {
         true => Some(listen(&config).await?),
         false => None,
@@ -94,7 +102,7 @@ pub async fn serve(
     }
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
-    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls));
     let listening = listeners.map(|listeners| Listening::start(&gateway, listeners.into()));
 
     tokio::pin!(shutdown);

@@ -340,10 +340,16 @@ pub(crate) struct Keys {
 pub(crate) enum KeysAction {
     /// Roles, ids and ages; never a key
     List,
-    /// Make a new key for a role; the one before stays valid until revoked
+    /// Make a new key for a role; the one before stays valid, until revoked or for --overlap
     Rotate {
         /// search, index or admin
         role: String,
+        /// End the key before by itself after this time, like 1h; without it, when it is revoked
+        #[arg(long, value_name = "TIME")]
+        overlap: Option<String>,
+        /// Limit the key to collections: names, or their beginning and a `*`, like docs,notes-*
+        #[arg(long, value_name = "NAMES")]
+        collections: Option<String>,
     },
     /// Make a key invalid at once
     Revoke {

@@ -16,7 +16,7 @@ use tokio::net::UnixStream;
 use super::socket::FILE;
 use super::wire::{
     BackupChoice, Begun, Failure, FreshKey, HoldReport, HoldRequest, IdRequest, PinReport,
-    PinRequest, PruneRequest, ReleaseReport, RoleRequest, Status, UpgradeRequest,
+    PinRequest, PruneRequest, ReleaseReport, RoleRequest, RotateRequest, Status, UpgradeRequest,
 };
 use crate::backup::{BackupPlan, BackupReport, BackupRequest};
 use crate::catalogue::BackupInfo;
@@ -95,7 +95,15 @@ impl Client {
     /// # Errors
     /// As [`Client::ask`].
     pub async fn rotate_key(&self, role: Role) -> Result<FreshKey, ClientError> {
-        self.ask(Method::POST, "/keys/rotate", &RoleRequest { role }).await
+        self.rotate_key_to(&RotateRequest { role, collections: None, overlap_ms: None }).await
+    }
+
+    /// Another key, that may be limited to collections, or end the ones before it after a time.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn rotate_key_to(&self, wanted: &RotateRequest) -> Result<FreshKey, ClientError> {
+        self.ask(Method::POST, "/keys/rotate", wanted).await
     }
 
     /// Ends a key.

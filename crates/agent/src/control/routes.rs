@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
@@ -14,12 +15,12 @@ use super::jobs::{Job, failure};
 use super::reply::{body, one};
 use super::wire::{
     BackupChoice, Begun, Failure, FailureKind, FreshKey, HoldReport, IdRequest, PinReport,
-    PinRequest, PruneRequest, RoleRequest, UpgradeRequest,
+    PinRequest, PruneRequest, RoleRequest, RotateRequest, UpgradeRequest,
 };
 use crate::backup::{BackupPlan, BackupRequest, explain};
 use crate::catalogue;
 use crate::gateway::answer::Body;
-use crate::keys::{KeyInfo, KeysError, Secret};
+use crate::keys::{KeyInfo, KeysError, Secret, Wanted};
 use crate::restore::{RestorePlan, plan_restore};
 
 /// Answers on the control socket, whose opener may do everything.
@@ -31,7 +32,7 @@ pub(super) async fn private(
     let path = request.uri().path().to_owned();
     Ok(match (&method, path.as_str()) {
         (&Method::GET, "/status") => one(Ok(agent.status())),
-        (&Method::GET, "/keys") => one(Ok(agent.keys.list())),
+        (&Method::GET, "/keys") => one(Ok(agent.keys.list(Timestamp::now()))),
         (&Method::POST, "/keys/rotate") => one(rotate(&agent, request).await),
         (&Method::POST, "/keys/revoke") => one(revoke(&agent, request).await),
         (&Method::POST, "/keys/session") => one(session(&agent, request).await),
@@ -129,17 +130,21 @@ fn has_gateway(agent: &Agent) -> Result<(), Failure> {
 
 async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
     has_gateway(agent)?;
-    let wanted: RoleRequest = body(request.into_body()).await?;
+    let asked: RotateRequest = body(request.into_body()).await?;
+    let overlap = asked.overlap_ms.map(Duration::from_millis);
+    let wanted = Wanted { role: asked.role, collections: asked.collections, overlap };
     let made =
-        agent.keys.rotate(wanted.role, Timestamp::now()).map_err(|error| keys_failure(&error))?;
-    tracing::info!(role = %wanted.role, id = made.0.id, "key added");
+        agent.keys.rotate(&wanted, Timestamp::now()).map_err(|error| keys_failure(&error))?;
+    let limit = made.0.collections.as_ref().map(ToString::to_string);
+    tracing::info!(role = %wanted.role, id = made.0.id, limit, ?overlap, "key added");
     Ok(fresh(made))
 }
 
 async fn revoke(agent: &Agent, request: Request<Incoming>) -> Result<KeyInfo, Failure> {
     has_gateway(agent)?;
     let wanted: IdRequest = body(request.into_body()).await?;
-    let gone = agent.keys.revoke(&wanted.id).map_err(|error| keys_failure(&error))?;
+    let gone =
+        agent.keys.revoke(&wanted.id, Timestamp::now()).map_err(|error| keys_failure(&error))?;
     tracing::info!(role = %gone.role, id = gone.id, "key revoked");
     Ok(gone)
 }
@@ -150,7 +155,7 @@ async fn session(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, 
     if let Some(keys) = agent.engine.door_keys() {
         let key = if wanted.role == Role::Search { keys.read_only } else { keys.full };
         let (id, created) = ("qdrant".to_owned(), agent.started);
-        return Ok(fresh((KeyInfo { id, role: wanted.role, created }, key)));
+        return Ok(fresh((KeyInfo { id, role: wanted.role, created, collections: None, until: None }, key)));
     }
     Ok(fresh(agent.keys.session(wanted.role, Timestamp::now())))
 }
@@ -162,7 +167,10 @@ fn fresh((info, key): (KeyInfo, Secret)) -> FreshKey {
 fn keys_failure(error: &KeysError) -> Failure {
     let kind = match error {
         KeysError::Unknown { .. } => FailureKind::Unknown,
-        KeysError::LastOfRole { .. } => FailureKind::Usage,
+        KeysError::LastOfRole { .. }
+        | KeysError::AdminLimited
+        | KeysError::TooMany
+        | KeysError::Overlap(_) => FailureKind::Usage,
         KeysError::File { .. } | KeysError::Damaged { .. } => FailureKind::Failed,
     };
     Failure { kind, ..Failure::failed(error) }

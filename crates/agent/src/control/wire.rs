@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
-use qmoor_plan::access::Role;
+use qmoor_plan::access::{Role, Scope};
 use qmoor_plan::backup::{Mode, Step};
 use serde::{Deserialize, Serialize};
 
@@ -120,6 +120,20 @@ impl std::fmt::Debug for FreshKey {
 pub struct RoleRequest {
     /// The role.
     pub role: Role,
+}
+
+/// Asks for another key.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateRequest {
+    /// The role.
+    pub role: Role,
+    /// The collections that it is limited to; none for all.
+    #[serde(default)]
+    pub collections: Option<Scope>,
+    /// After how many milliseconds the keys that it replaces end; none to leave them valid.
+    #[serde(default)]
+    pub overlap_ms: Option<u64>,
 }
 
 /// Names a key.

@@ -26,7 +26,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::keys::Secret;
 
 /// The version of Qdrant's API that the embedded engine speaks.
-const EMBEDDED_API: Version = Version { major: 1, minor: 19, patch: 0 };
+pub const EMBEDDED_API: Version = Version { major: 1, minor: 19, patch: 0 };
 
 /// What an engine runs in.
 #[derive(Debug, Clone)]

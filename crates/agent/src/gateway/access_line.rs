@@ -1,5 +1,6 @@
 //! One structured line for each request, written when it is over, however it ends.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::HeaderValue;
@@ -14,12 +15,13 @@ const CLIENT_GONE: u16 = 499;
 #[derive(Debug)]
 pub(super) struct AccessLine {
     operation: &'static str,
-    caller: Option<KeyInfo>,
+    caller: Option<Arc<KeyInfo>>,
     begun: Instant,
     held: Duration,
     status: u16,
     grpc_status: Option<i32>,
     cut: bool,
+    silent: bool,
 }
 
 impl AccessLine {
@@ -32,16 +34,22 @@ impl AccessLine {
             status: CLIENT_GONE,
             grpc_status: None,
             cut: false,
+            silent: false,
         }
     }
 
-    pub(super) fn caller(&mut self, caller: KeyInfo) {
+    pub(super) fn caller(&mut self, caller: Arc<KeyInfo>) {
         self.caller = Some(caller);
     }
 
     /// Whose request it is, once that is known.
     pub(super) fn who(&self) -> Option<&KeyInfo> {
-        self.caller.as_ref()
+        self.caller.as_deref()
+    }
+
+    /// There is no line to spare for it.
+    pub(super) fn silence(&mut self) {
+        self.silent = true;
     }
 
     /// How long the request waited at the gate.
@@ -66,10 +74,12 @@ impl AccessLine {
 
 impl Drop for AccessLine {
     fn drop(&mut self) {
-        let role = self.caller.as_ref().map(|caller| caller.role.to_string());
+        if self.silent {
+            return;
+        }
         tracing::info!(
             target: "access",
-            role = role.as_deref().unwrap_or("-"),
+            role = self.caller.as_ref().map_or("-", |caller| caller.role.as_str()),
             key = self.caller.as_ref().map_or("-", |caller| caller.id.as_str()),
             operation = self.operation,
             status = self.status,

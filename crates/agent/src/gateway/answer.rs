@@ -3,7 +3,7 @@
 use std::fmt;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Empty, Full};
@@ -43,6 +43,8 @@ impl Dialect {
 pub(super) enum Refusal {
     /// No key, a wrong key, or two different ones.
     Unauthorized(&'static str),
+    /// No right key once more, from an address that had too many such requests.
+    Stopped,
     /// The key's role does not allow it.
     Forbidden(String),
     /// The request makes no sense to a gateway.
@@ -70,7 +72,7 @@ impl Refusal {
             Self::Unauthorized(_) => StatusCode::UNAUTHORIZED,
             Self::Forbidden(_) => StatusCode::FORBIDDEN,
             Self::Bad(_) => StatusCode::BAD_REQUEST,
-            Self::Busy(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Busy(_) | Self::Stopped => StatusCode::TOO_MANY_REQUESTS,
             Self::Down(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::Broken(_) => StatusCode::BAD_GATEWAY,
             Self::TooSlow(_) => StatusCode::GATEWAY_TIMEOUT,
@@ -85,7 +87,7 @@ impl Refusal {
             Self::Unauthorized(_) => tonic::Code::Unauthenticated,
             Self::Forbidden(_) => tonic::Code::PermissionDenied,
             Self::Bad(_) => tonic::Code::InvalidArgument,
-            Self::Busy(_) => tonic::Code::ResourceExhausted,
+            Self::Busy(_) | Self::Stopped => tonic::Code::ResourceExhausted,
             Self::Down(_) | Self::Broken(_) => tonic::Code::Unavailable,
             Self::TooSlow(_) | Self::Starved => tonic::Code::DeadlineExceeded,
             Self::TooLarge { .. } => tonic::Code::OutOfRange,
@@ -96,7 +98,9 @@ impl Refusal {
     fn retry(&self) -> bool {
         match self {
             Self::Busy(_) | Self::Down(_) => true,
-            Self::Unauthorized(_)
+            // The official uploaders come again for ever when they are told when; a wrong key stays wrong.
+            Self::Stopped
+            | Self::Unauthorized(_)
             | Self::Forbidden(_)
             | Self::Bad(_)
             | Self::Broken(_)
@@ -129,6 +133,10 @@ impl Refusal {
         if self.retry() {
             response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
+        if *self == Self::Stopped && dialect == Dialect::Rest {
+            // The next guess costs a connection. HTTP/2 knows no such header.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         response
     }
 }
@@ -137,6 +145,7 @@ impl fmt::Display for Refusal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unauthorized(what) => formatter.write_str(what),
+            Self::Stopped => formatter.write_str("too many requests without a right API key"),
             Self::Forbidden(what) => write!(formatter, "Forbidden: {what}"),
             Self::Bad(what)
             | Self::Busy(what)

@@ -2,16 +2,17 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
+use qmoor_plan::access::{BodyCheck, OutOfScope};
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Sleep, sleep, timeout};
+use tokio::time::{Sleep, sleep, timeout};
 
 use super::access_line::AccessLine;
 use super::answer::{GRPC_STATUS, empty};
@@ -36,6 +37,9 @@ pub(crate) enum BodyError {
     /// More came than is allowed.
     #[error("the body is too large")]
     TooLarge,
+    /// It is not what the key may send.
+    #[error("the body is out of the key's scope")]
+    OutOfScope,
     /// A body of too slow a client was given up.
     #[error("the body was cut off")]
     Cut,
@@ -54,11 +58,25 @@ pub(super) struct Upload {
     inner: Option<Incoming>,
     /// How many bytes may still come; none for no limit.
     left: Option<u64>,
+    /// What a limited key's body must pass.
+    check: Option<BodyCheck>,
     idle: Duration,
-    timer: Pin<Box<Sleep>>,
+    /// Runs while the client is waited for.
+    timer: Option<Pin<Box<Sleep>>>,
     /// Ends when there is no more time for a slow client.
-    hurried: Pin<Box<dyn Future<Output = ()> + Send>>,
+    hurried: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     trouble: Arc<Trouble>,
+}
+
+/// What a body may be.
+#[derive(Debug)]
+pub(super) struct Allowance {
+    /// How many bytes may come; none for no limit.
+    pub(super) bytes_max: Option<u64>,
+    /// How long nothing may come.
+    pub(super) idle: Duration,
+    /// What it must pass before any of it is passed on.
+    pub(super) check: Option<BodyCheck>,
 }
 
 /// Why an upload ended early, if the client is to blame.
@@ -67,9 +85,15 @@ pub(super) struct Trouble {
     starved: AtomicBool,
     too_large: AtomicBool,
     hurried: AtomicBool,
+    out_of_scope: OnceLock<OutOfScope>,
 }
 
 impl Trouble {
+    /// The client's key may not send this.
+    pub(super) fn out_of_scope(&self) -> Option<&OutOfScope> {
+        self.out_of_scope.get()
+    }
+
     /// The client stopped sending.
     pub(super) fn starved(&self) -> bool {
         self.starved.load(Ordering::Acquire)
@@ -90,20 +114,49 @@ impl Upload {
     /// The body, and what says afterwards whether the client broke it off.
     pub(super) fn new(
         inner: Incoming,
-        bytes_max: Option<u64>,
-        idle: Duration,
+        allowance: Allowance,
         permit: &Permit,
     ) -> (Self, Arc<Trouble>) {
         let trouble = Arc::new(Trouble::default());
+        let hurried = (!inner.is_end_stream()).then(|| Box::pin(permit.hurried()) as _);
         let upload = Self {
             inner: Some(inner),
-            left: bytes_max,
-            idle,
-            timer: Box::pin(sleep(idle)),
-            hurried: Box::pin(permit.hurried()),
+            left: allowance.bytes_max,
+            check: allowance.check,
+            idle: allowance.idle,
+            timer: None,
+            hurried,
             trouble: Arc::clone(&trouble),
         };
         (upload, trouble)
+    }
+
+    /// Ends with an error when there is no more time for the client.
+    fn waits(&mut self, context: &mut Context<'_>) -> Poll<BodyError> {
+        if self.hurried.as_mut().is_some_and(|hurried| hurried.as_mut().poll(context).is_ready()) {
+            self.trouble.hurried.store(true, Ordering::Release);
+            self.hurried = None;
+            return Poll::Ready(BodyError::Cut);
+        }
+        let idle = self.idle;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(idle)));
+        ready!(timer.as_mut().poll(context));
+        self.trouble.starved.store(true, Ordering::Release);
+        Poll::Ready(BodyError::Starved(idle))
+    }
+
+    /// Whether a frame may be passed on, by what it says; `last` when none comes after it.
+    fn in_scope(&mut self, frame: Option<&Frame<Bytes>>, last: bool) -> Result<(), BodyError> {
+        let Some(check) = self.check.as_mut() else { return Ok(()) };
+        let data = frame.and_then(Frame::data_ref);
+        let mut checked = data.map_or(Ok(()), |data| check.push(data));
+        if last && checked.is_ok() {
+            checked = check.end();
+        }
+        checked.map_err(|reason| {
+            let _first = self.trouble.out_of_scope.set(reason);
+            BodyError::OutOfScope
+        })
     }
 
     /// Counts what came against the limit.
@@ -124,20 +177,15 @@ impl Body for Upload {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let Some(inner) = self.inner.as_mut() else { return Poll::Ready(None) };
-        let Poll::Ready(next) = Pin::new(inner).poll_frame(context) else {
-            if self.hurried.as_mut().poll(context).is_ready() {
-                self.trouble.hurried.store(true, Ordering::Release);
-                self.hurried = Box::pin(std::future::pending());
-                return Poll::Ready(Some(Err(BodyError::Cut)));
-            }
-            ready!(self.timer.as_mut().poll(context));
-            self.trouble.starved.store(true, Ordering::Release);
-            return Poll::Ready(Some(Err(BodyError::Starved(self.idle))));
+        let Poll::Ready(next) = Pin::new(&mut *inner).poll_frame(context) else {
+            return Poll::Ready(Some(Err(ready!(self.waits(context)))));
         };
-        let deadline = Instant::now() + self.idle;
-        self.timer.as_mut().reset(deadline);
+        let last = inner.is_end_stream();
+        self.timer = None;
         Poll::Ready(match next {
-            Some(Ok(frame)) if self.within_limit(&frame) => Some(Ok(frame)),
+            Some(Ok(frame)) if self.within_limit(&frame) => {
+                Some(self.in_scope(Some(&frame), last).map(|()| frame))
+            }
             Some(Ok(_)) => {
                 self.trouble.too_large.store(true, Ordering::Release);
                 Some(Err(BodyError::TooLarge))
@@ -146,7 +194,7 @@ impl Body for Upload {
                 self.trouble.starved.store(true, Ordering::Release);
                 Some(Err(BodyError::Broken(error)))
             }
-            None => None,
+            None => self.in_scope(None, true).err().map(Err),
         })
     }
 
@@ -190,6 +238,8 @@ pub(super) fn discard(mut body: Incoming) {
 /// A response's body, carried from the engine to the client by a task of its own: a client that does not
 /// read is noticed, and the engine's part is over (and its permit back) once the engine has said everything.
 struct Download {
+    /// What came before the task was begun.
+    first: std::vec::IntoIter<Frame<Bytes>>,
     frames: mpsc::Receiver<Frame<Bytes>>,
     complete: Arc<AtomicBool>,
 }
@@ -202,6 +252,9 @@ impl Body for Download {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        if let Some(frame) = self.first.next() {
+            return Poll::Ready(Some(Ok(frame)));
+        }
         Poll::Ready(match ready!(self.frames.poll_recv(context)) {
             Some(frame) => Some(Ok(frame)),
             None if self.complete.load(Ordering::Acquire) => None,
@@ -210,21 +263,78 @@ impl Body for Download {
     }
 }
 
-/// Carries an engine's answer to the client; see [`Download`].
-pub(super) fn download(
-    from: Incoming,
+/// An answer of no more bytes than this is taken whole before it is passed on: no task of its own, and no
+/// channel. Most are.
+const SMALL: usize = 16 * 1024;
+/// The most frames of such an answer.
+const SMALL_FRAMES: usize = 8;
+
+/// Carries an engine's answer to the client. A small one is read here, and the permit is back when this
+/// returns; of a larger one the rest comes as [`Download`] says. None when the engine broke off a small one.
+pub(super) async fn download(
+    mut from: Incoming,
     idle: Duration,
     permit: Permit,
-    line: AccessLine,
-) -> super::answer::Body {
-    if from.is_end_stream() {
-        return empty();
+    mut line: AccessLine,
+) -> Option<super::answer::Body> {
+    let mut frames = Vec::new();
+    let mut bytes = 0;
+    while !from.is_end_stream() && bytes <= SMALL && frames.len() < SMALL_FRAMES {
+        match timeout(idle, from.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                bytes += frame.data_ref().map_or(0, Bytes::len);
+                if let Some(trailers) = frame.trailers_ref() {
+                    line.grpc_status(trailers.get(GRPC_STATUS));
+                }
+                frames.push(frame);
+            }
+            Ok(None) => return Some(whole(frames)),
+            Ok(Some(Err(_))) | Err(_) => {
+                line.status(http::StatusCode::BAD_GATEWAY);
+                line.cut();
+                return None;
+            }
+        }
     }
-    let (sender, frames) = mpsc::channel(FRAMES_AHEAD);
+    if from.is_end_stream() {
+        return Some(whole(frames));
+    }
+    let (sender, rest) = mpsc::channel(FRAMES_AHEAD);
     let complete = Arc::new(AtomicBool::new(false));
     let carried = carry(from, sender, Arc::clone(&complete), idle, permit, line);
     tokio::spawn(carried);
-    Download { frames, complete }.boxed_unsync()
+    Some(Download { first: frames.into_iter(), frames: rest, complete }.boxed_unsync())
+}
+
+/// A body that is all here.
+fn whole(frames: Vec<Frame<Bytes>>) -> super::answer::Body {
+    let mut data = frames.iter().filter_map(Frame::data_ref);
+    match (data.next(), data.next(), frames.iter().any(Frame::is_trailers)) {
+        (None, None, false) => empty(),
+        (Some(only), None, false) => {
+            Full::new(only.clone()).map_err(BodyError::never).boxed_unsync()
+        }
+        _ => Whole(frames.into_iter()).boxed_unsync(),
+    }
+}
+
+/// Frames that are all here.
+struct Whole(std::vec::IntoIter<Frame<Bytes>>);
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Poll::Ready(self.0.next().map(Ok))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.len() == 0
+    }
 }
 
 async fn carry(

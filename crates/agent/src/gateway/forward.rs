@@ -9,11 +9,12 @@ use hyper::body::{Body as _, Incoming};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use qmoor_plan::access::BodyCheck;
 
 use super::Gateway;
 use super::access_line::AccessLine;
 use super::answer::{Body, Dialect, GRPC_STATUS, Refusal};
-use super::body::{Upload, discard, download};
+use super::body::{Allowance, Upload, discard, download};
 use super::caller::API_KEY;
 use crate::engine::Endpoint;
 use crate::gate::Permit;
@@ -65,6 +66,10 @@ impl Upstream {
 pub(super) struct Passage {
     pub(super) dialect: Dialect,
     pub(super) endpoint: Endpoint,
+    /// What a limited key's body must pass.
+    pub(super) check: Option<BodyCheck>,
+    /// How many bytes the body may have; none for what the engine takes.
+    pub(super) bytes_max: Option<u64>,
     /// Comes back when the engine has said everything.
     pub(super) permit: Permit,
     pub(super) line: AccessLine,
@@ -77,8 +82,11 @@ impl Gateway {
         request: Request<Incoming>,
         passage: Passage,
     ) -> Response<Body> {
-        let Passage { dialect, endpoint, permit, mut line } = passage;
-        let result = self.exchange(request, dialect, &endpoint, &permit).await;
+        let Passage { dialect, endpoint, check, bytes_max, permit, mut line } = passage;
+        let rest_max = (dialect == Dialect::Rest).then_some(self.limits.rest_bytes_max);
+        let bytes_max = bytes_max.or(rest_max);
+        let allowance = Allowance { bytes_max, idle: self.limits.body_idle, check };
+        let result = self.exchange(request, dialect, &endpoint, allowance, &permit).await;
         let mut response = match result {
             Ok(response) => response,
             Err(refusal) => {
@@ -92,12 +100,11 @@ impl Gateway {
         *response.version_mut() = Version::HTTP_11;
         line.status(response.status());
         line.grpc_status(response.headers().get(GRPC_STATUS));
-        let idle = self.limits.body_idle;
-        response.map(|body| download(body, idle, permit, line))
-    }
-
-    fn too_large(&self) -> Refusal {
-        Refusal::TooLarge { bytes_max: self.limits.rest_bytes_max }
+        let (parts, body) = response.into_parts();
+        match download(body, self.limits.body_idle, permit, line).await {
+            Some(body) => Response::from_parts(parts, body),
+            None => broken().answer(dialect),
+        }
     }
 
     async fn exchange(
@@ -105,12 +112,13 @@ impl Gateway {
         request: Request<Incoming>,
         dialect: Dialect,
         endpoint: &Endpoint,
+        allowance: Allowance,
         permit: &Permit,
     ) -> Result<Response<Incoming>, Refusal> {
-        let announced = request.body().size_hint().lower();
-        if dialect == Dialect::Rest && announced > self.limits.rest_bytes_max {
+        let bytes_max = allowance.bytes_max.unwrap_or(u64::MAX);
+        if request.body().size_hint().lower() > bytes_max {
             discard(request.into_body());
-            return Err(self.too_large());
+            return Err(Refusal::TooLarge { bytes_max });
         }
         let (mut parts, body) = request.into_parts();
         let (address, client, version) = match dialect {
@@ -129,15 +137,14 @@ impl Gateway {
             })?;
         parts.version = version;
         engine_headers(&mut parts.headers, dialect, endpoint)?;
-        let bytes_max = match dialect {
-            Dialect::Rest => Some(self.limits.rest_bytes_max),
-            Dialect::Grpc => None,
-        };
-        let (upload, trouble) = Upload::new(body, bytes_max, self.limits.body_idle, permit);
+        let (upload, trouble) = Upload::new(body, allowance, permit);
         let sent = client.request(Request::from_parts(parts, upload));
         match tokio::time::timeout(self.limits.answer_timeout, sent).await {
             Ok(Ok(response)) => Ok(response),
-            Ok(Err(_)) if trouble.too_large() => Err(self.too_large()),
+            Ok(Err(_)) if trouble.too_large() => Err(Refusal::TooLarge { bytes_max }),
+            Ok(Err(_)) if let Some(reason) = trouble.out_of_scope() => {
+                Err(Refusal::Forbidden(reason.to_string()))
+            }
             Ok(Err(_)) if trouble.hurried() => {
                 Err(Refusal::Busy("the body came too slowly for a backup that waits".to_owned()))
             }
@@ -145,16 +152,18 @@ impl Gateway {
             Ok(Err(error)) if error.is_connect() => {
                 Err(Refusal::Down("the engine does not accept connections".to_owned()))
             }
-            Ok(Err(_)) => Err(Refusal::Broken(
-                "the connection to the engine broke; the request may have been carried out"
-                    .to_owned(),
-            )),
+            Ok(Err(_)) => Err(broken()),
             Err(_) => {
                 let waited = self.limits.answer_timeout;
                 Err(Refusal::TooSlow(format!("the engine did not answer within {waited:?}")))
             }
         }
     }
+}
+
+fn broken() -> Refusal {
+    let what = "the connection to the engine broke; the request may have been carried out";
+    Refusal::Broken(what.to_owned())
 }
 
 /// Makes a client's headers the engine's.

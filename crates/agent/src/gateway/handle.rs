@@ -2,18 +2,21 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
+use http::header::CONTENT_ENCODING;
 use http::{Request, Response};
 use hyper::body::Incoming;
-use qmoor_plan::access::{Access, Effect, Need, allows, classify_grpc, classify_rest};
+use qmoor_plan::access::{
+    Access, BodyCheck, Effect, Need, OutOfScope, Scope, allows, classify_grpc, classify_rest,
+    limit_grpc, limit_rest,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
 use super::access_line::AccessLine;
 use super::answer::{Body, Dialect, Refusal};
 use super::body::discard;
-use super::caller::caller;
+use super::caller::{Peer, caller};
 use super::forward::Passage;
 use super::health;
 use crate::control;
@@ -22,13 +25,15 @@ use crate::gate::Permit;
 
 /// Paths below this are the node's own and never reach the engine.
 const OWN: &str = "/qmoor/";
+/// What a request may send that needs no key, in bytes.
+const OPEN_BYTES_MAX: u64 = 1024;
 
 impl Gateway {
-    /// Answers one request. There is always an answer. `known` is set when the request had a right key.
+    /// Answers one request. There is always an answer.
     pub(super) async fn handle(
         self: Arc<Self>,
         request: Request<Incoming>,
-        known: Arc<AtomicBool>,
+        peer: Arc<Peer>,
     ) -> Result<Response<Body>, Infallible> {
         let dialect = Dialect::of(request.version(), request.headers());
         let path = request.uri().path();
@@ -37,13 +42,13 @@ impl Gateway {
             Dialect::Grpc => classify_grpc(path),
         };
         let mut line = AccessLine::new(&access);
-        let refused = self.authorize(&access, &request, &mut line).err();
-        if let Some(refusal) = refused {
-            discard(request.into_body());
-            return Ok(refuse(&refusal, dialect, line));
-        }
+        let keys_seen = self.agent.keys.changes();
+        let check = match self.authorize(&access, dialect, &request, &mut line) {
+            Ok(check) => check,
+            Err(refusal) => return Ok(self.turn_away(refusal, dialect, request, &peer, line)),
+        };
         if line.who().is_some() {
-            known.store(true, Ordering::Relaxed);
+            peer.proves(&self.agent.keys);
         }
         let arrived = Instant::now();
         if access.need == Need::Open
@@ -53,55 +58,114 @@ impl Gateway {
             return Ok(response);
         }
         if path.starts_with(OWN) {
-            let response = control::public(&self.agent, line.who(), request).await;
+            let response = Box::pin(control::public(&self.agent, line.who(), request)).await;
             line.status(response.status());
             return Ok(response);
         }
         let deadline = arrived + self.agent.config.gateway.hold_budget;
-        let (permit, endpoint) = match self.admit(access.effect, deadline).await {
-            Ok(admitted) => admitted,
-            Err(refusal) => {
-                line.held(arrived.elapsed());
-                discard(request.into_body());
-                return Ok(refuse(&refusal, dialect, line));
-            }
-        };
+        let admitted = self.admit(access.effect, deadline).await;
         line.held(arrived.elapsed());
-        let passage = Passage { dialect, endpoint, permit, line };
+        // A key may have ended while its request was held.
+        let admitted = match admitted {
+            Ok(admitted) => self.still(keys_seen, &request, &line).map(|()| admitted),
+            refused @ Err(_) => refused,
+        };
+        let (permit, endpoint) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Ok(self.turn_away(refusal, dialect, request, &peer, line)),
+        };
+        let bytes_max = (access.need == Need::Open).then_some(OPEN_BYTES_MAX);
+        let passage = Passage { dialect, endpoint, check, bytes_max, permit, line };
+        // Boxed: a request that is held has no need of the room.
         Ok(match access.effect {
-            Effect::Read => self.forward(request, passage).await,
-            // A write goes on when its client leaves: its permit must count it for as long as the
-            // engine works on it, or a drain would end too early.
-            Effect::Write => {
-                let gateway = Arc::clone(&self);
-                let carried = tokio::spawn(async move { gateway.forward(request, passage).await });
-                carried.await.unwrap_or_else(|_| {
-                    Refusal::Broken("the gateway lost the request".to_owned()).answer(dialect)
-                })
-            }
+            Effect::Read => Box::pin(self.forward(request, passage)).await,
+            Effect::Write => self.carry(request, passage, &peer).await,
         })
     }
 
-    /// Whether the caller may do this.
+    /// A write goes on when its client leaves: its permit must count it for as long as the engine works on
+    /// it, or a drain would end too early. A connection has only so many of them.
+    async fn carry(
+        self: Arc<Self>,
+        request: Request<Incoming>,
+        passage: Passage,
+        peer: &Peer,
+    ) -> Response<Body> {
+        let dialect = passage.dialect;
+        let Ok(place) = Arc::clone(&peer.writes).try_acquire_owned() else {
+            let many = "too many writes of this connection are still being carried out".to_owned();
+            return refuse(&Refusal::Busy(many), dialect, passage.line);
+        };
+        let carried = tokio::spawn(async move {
+            let response = self.forward(request, passage).await;
+            drop(place);
+            response
+        });
+        carried.await.unwrap_or_else(|_| {
+            Refusal::Broken("the gateway lost the request".to_owned()).answer(dialect)
+        })
+    }
+
+    /// Whether the caller may do this, and what its body must pass if so.
     fn authorize(
         &self,
         access: &Access,
+        dialect: Dialect,
         request: &Request<Incoming>,
         line: &mut AccessLine,
-    ) -> Result<(), Refusal> {
+    ) -> Result<Option<BodyCheck>, Refusal> {
         let needed = match access.need {
-            Need::Open => return Ok(()),
+            Need::Open => return Ok(None),
             Need::Role(role) => role,
         };
         let caller = caller(request.headers(), &self.agent.keys)?;
         let role = caller.role;
-        line.caller(caller);
-        if allows(role, access.need) {
+        line.caller(Arc::clone(&caller));
+        if !allows(role, access.need) {
+            return Err(Refusal::Forbidden(format!(
+                "the {role} key may not do this, it needs the {needed} key"
+            )));
+        }
+        let Some(scope) = &caller.collections else { return Ok(None) };
+        limited(scope, access, dialect, request)
+            .map_err(|reason| Refusal::Forbidden(reason.to_string()))
+    }
+
+    /// Whether the caller's key is as good as it was.
+    fn still(
+        &self,
+        keys_seen: u64,
+        request: &Request<Incoming>,
+        line: &AccessLine,
+    ) -> Result<(), Refusal> {
+        let Some(who) = line.who() else { return Ok(()) };
+        if who.until.is_none() && self.agent.keys.changes() == keys_seen {
             return Ok(());
         }
-        Err(Refusal::Forbidden(format!(
-            "the {role} key may not do this, it needs the {needed} key"
-        )))
+        caller(request.headers(), &self.agent.keys).map(drop)
+    }
+
+    /// Answers a request that goes no further.
+    fn turn_away(
+        &self,
+        refusal: Refusal,
+        dialect: Dialect,
+        request: Request<Incoming>,
+        peer: &Peer,
+        mut line: AccessLine,
+    ) -> Response<Body> {
+        if !matches!(refusal, Refusal::Unauthorized(_)) {
+            discard(request.into_body());
+            return refuse(&refusal, dialect, line);
+        }
+        let refusal = self.wrong.answer(peer.address, refusal);
+        if !self.wrong.line(peer.address) {
+            line.silence();
+        }
+        if refusal != Refusal::Stopped {
+            discard(request.into_body());
+        }
+        refuse(&refusal, dialect, line)
     }
 
     /// Waits for the gate and for an engine that answers, both within the deadline.
@@ -126,6 +190,23 @@ impl Gateway {
                 return Err(down());
             }
         }
+    }
+}
+
+/// What a key that is limited to some collections may do.
+fn limited(
+    scope: &Scope,
+    access: &Access,
+    dialect: Dialect,
+    request: &Request<Incoming>,
+) -> Result<Option<BodyCheck>, OutOfScope> {
+    let path = request.uri().path();
+    match dialect {
+        Dialect::Rest if request.headers().contains_key(CONTENT_ENCODING) => {
+            Err(OutOfScope::Compressed)
+        }
+        Dialect::Rest => limit_rest(scope, access, request.method().as_str(), path),
+        Dialect::Grpc => limit_grpc(scope, access, path),
     }
 }
 

@@ -6,8 +6,6 @@ use qmoor_plan::access::Effect;
 use super::answer::{Body, Dialect, Refusal, grpc_message, json, text};
 use crate::control::Agent;
 
-/// The version of Qdrant's API that the embedded engine speaks, as it reports it itself.
-const API_VERSION: &str = "1.19.0";
 const TITLE: &str = "qdrant - vector search engine";
 
 /// `HealthCheckResponse { status: SERVING }` of `grpc.health.v1`, encoded.
@@ -17,26 +15,27 @@ const SERVING: [u8; 2] = [0x08, 0x01];
 pub(super) fn answer(agent: &Agent, dialect: Dialect, path: &str) -> Option<Response<Body>> {
     let held = agent.gate.status().phase.holds(Effect::Read);
     let up = agent.engine.endpoint().is_some();
+    let version = agent.context.api_version().to_string();
     match dialect {
-        Dialect::Rest => rest(path, held, up),
-        Dialect::Grpc => grpc(path, held, up),
+        Dialect::Rest => rest(path, held, up, &version),
+        Dialect::Grpc => grpc(path, held, up, &version),
     }
 }
 
-fn rest(path: &str, held: bool, up: bool) -> Option<Response<Body>> {
+fn rest(path: &str, held: bool, up: bool, version: &str) -> Option<Response<Body>> {
     match path {
         "/healthz" | "/livez" => Some(text(StatusCode::OK, "healthz check passed")),
         "/readyz" if held || up => Some(text(StatusCode::OK, "all shards are ready")),
         "/readyz" => Some(text(StatusCode::SERVICE_UNAVAILABLE, "the engine is down")),
         "/" if held || !up => Some(json(
             StatusCode::OK,
-            &serde_json::json!({"title": TITLE, "version": API_VERSION, "commit": null}),
+            &serde_json::json!({"title": TITLE, "version": version, "commit": null}),
         )),
         _ => None,
     }
 }
 
-fn grpc(path: &str, held: bool, up: bool) -> Option<Response<Body>> {
+fn grpc(path: &str, held: bool, up: bool, version: &str) -> Option<Response<Body>> {
     if up && !held {
         return None;
     }
@@ -46,7 +45,7 @@ fn grpc(path: &str, held: bool, up: bool) -> Option<Response<Body>> {
             Some(Refusal::Down("the engine is down".to_owned()).answer(Dialect::Grpc))
         }
         "/qdrant.Qdrant/HealthCheck" => {
-            Some(grpc_message(&[text_field(1, TITLE), text_field(2, API_VERSION)].concat()))
+            Some(grpc_message(&[text_field(1, TITLE), text_field(2, version)].concat()))
         }
         _ => None,
     }

@@ -1,19 +1,22 @@
 //! Listeners and connections: how many, for how long, and how they end.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::Gateway;
+use super::caller::Peer;
 use super::preface::{Guarded, Speaks, detect};
 
 /// HTTP/2 flow control towards clients, in bytes: what a held connection may cost in memory.
@@ -52,6 +55,9 @@ impl Listening {
         let stop = CancellationToken::new();
         let cut = CancellationToken::new();
         let places = Arc::new(Semaphore::new(gateway.limits.max_connections));
+        if let Some(tls) = &gateway.tls {
+            tasks.spawn(Arc::clone(tls).watch(stop.clone()));
+        }
         for listener in listeners {
             let door = Door {
                 gateway: Arc::clone(gateway),
@@ -77,6 +83,8 @@ impl Listening {
     }
 }
 
+type Encrypted = tokio_rustls::server::TlsStream<TcpStream>;
+
 /// What a listener hands to each of its connections.
 #[derive(Clone)]
 struct Door {
@@ -101,8 +109,8 @@ impl Door {
                 next = next => next,
             };
             match accepted {
-                Ok((stream, _peer)) => {
-                    self.tasks.spawn(self.clone().connection(stream, place));
+                Ok((stream, peer)) => {
+                    self.tasks.spawn(self.clone().connection(stream, peer.ip(), place));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
@@ -112,21 +120,31 @@ impl Door {
         }
     }
 
-    async fn connection(self, stream: TcpStream, place: Option<OwnedSemaphorePermit>) {
+    async fn connection(
+        self,
+        stream: TcpStream,
+        address: IpAddr,
+        place: Option<OwnedSemaphorePermit>,
+    ) {
+        let streams_max = usize::try_from(self.gateway.limits.streams_max).unwrap_or(usize::MAX);
+        let peer = Arc::new(Peer::new(address, streams_max));
         let served = async {
-            let limits = self.gateway.limits;
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "no TCP_NODELAY");
             }
-            let detected = tokio::select! {
-                () = self.stop.cancelled() => return,
-                detected = detect(stream, limits.header_timeout, limits.body_idle) => detected,
+            let Some(tls) = self.gateway.tls.clone() else {
+                return Box::pin(self.speak(stream, peer)).await;
             };
-            match detected {
-                // An HTTP/1.1 connection without a request ends by itself, with its header timeout.
-                Ok((Speaks::Http1, io)) => self.http1(io).await,
-                Ok((Speaks::Http2, io)) => self.http2(io).await,
-                Err(error) => tracing::debug!(%error, "a connection said nothing"),
+            let within = self.gateway.limits.header_timeout;
+            let shaken = tokio::select! {
+                () = self.stop.cancelled() => return,
+                shaken = tokio::time::timeout(within, Box::pin(shake(stream, tls.acceptor()))) => shaken,
+            };
+            match shaken {
+                Ok(Ok(Some(stream))) => Box::pin(self.speak(stream, peer)).await,
+                Ok(Ok(None)) => tracing::debug!("a connection without TLS was told so"),
+                Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+                Err(_) => tracing::debug!("a TLS handshake took too long"),
             }
         };
         tokio::select! {
@@ -136,12 +154,33 @@ impl Door {
         drop(place);
     }
 
-    async fn http1(&self, io: Guarded) {
+    /// Serves whichever protocol the peer speaks.
+    async fn speak<S>(&self, stream: S, peer: Arc<Peer>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let limits = self.gateway.limits;
+        let detected = tokio::select! {
+            () = self.stop.cancelled() => return,
+            detected = detect(stream, limits.header_timeout, limits.body_idle) => detected,
+        };
+        match detected {
+            // An HTTP/1.1 connection without a request ends by itself, with its header timeout.
+            // Each boxed: ten thousand of the one have no need of the room of the other.
+            Ok((Speaks::Http1, io)) => Box::pin(self.http1(io, peer)).await,
+            Ok((Speaks::Http2, io)) => Box::pin(self.http2(io, peer)).await,
+            Err(error) => tracing::debug!(%error, "a connection said nothing"),
+        }
+    }
+
+    async fn http1<S>(&self, io: Guarded<S>, peer: Arc<Peer>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let gateway = Arc::clone(&self.gateway);
         let limits = gateway.limits;
-        let known = Arc::new(AtomicBool::new(false));
         let service =
-            service_fn(move |request| Arc::clone(&gateway).handle(request, Arc::clone(&known)));
+            service_fn(move |request| Arc::clone(&gateway).handle(request, Arc::clone(&peer)));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header_timeout)
@@ -159,13 +198,15 @@ impl Door {
         log_end(ended);
     }
 
-    async fn http2(&self, io: Guarded) {
+    async fn http2<S>(&self, io: Guarded<S>, peer: Arc<Peer>)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let gateway = Arc::clone(&self.gateway);
         let limits = gateway.limits;
-        let known = Arc::new(AtomicBool::new(false));
         let service = {
-            let known = Arc::clone(&known);
-            service_fn(move |request| Arc::clone(&gateway).handle(request, Arc::clone(&known)))
+            let peer = Arc::clone(&peer);
+            service_fn(move |request| Arc::clone(&gateway).handle(request, Arc::clone(&peer)))
         };
         let header_bytes_max = u32::try_from(limits.header_bytes_max).unwrap_or(u32::MAX);
         let connection = http2::Builder::new(TokioExecutor::new())
@@ -178,11 +219,12 @@ impl Door {
             .max_header_list_size(header_bytes_max)
             .serve_connection(TokioIo::new(io), service);
         tokio::pin!(connection);
-        // A peer that answers pings could keep its place for ever without ever showing a key.
+        // A peer that answers pings could keep its place for ever without ever showing a key, or with one
+        // that has been revoked.
         let unknown = async {
             loop {
                 tokio::time::sleep(limits.unknown_timeout).await;
-                if !known.load(Ordering::Relaxed) {
+                if !peer.proven(&self.gateway.agent.keys) {
                     return;
                 }
             }
@@ -200,6 +242,32 @@ impl Door {
         };
         log_end(ended);
     }
+}
+
+/// The answer to whoever speaks no TLS.
+const NO_TLS: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\ncontent-length: 35\r\n\
+    connection: close\r\n\r\nthis port speaks TLS: use https://\n";
+/// How much is read of what such a peer still sends, in bytes, so that it sees the answer.
+const NO_TLS_READ_MAX: u64 = 64 * 1024;
+/// What every TLS connection begins with: a handshake record.
+const HANDSHAKE: u8 = 0x16;
+
+/// Begins TLS; none for a peer that does not speak it, and was told so.
+async fn shake(mut stream: TcpStream, acceptor: TlsAcceptor) -> io::Result<Option<Encrypted>> {
+    let mut first = [0];
+    let count = stream.peek(&mut first).await?;
+    if count == 0 {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
+    if first == [HANDSHAKE] {
+        return acceptor.accept(stream).await.map(Some);
+    }
+    stream.write_all(NO_TLS).await?;
+    stream.shutdown().await?;
+    // Ends with the peer, with the amount, or with the header timeout.
+    tokio::io::copy(&mut stream.take(NO_TLS_READ_MAX), &mut tokio::io::sink()).await?;
+    Ok(None)
 }
 
 /// Clients break off all the time: no news.

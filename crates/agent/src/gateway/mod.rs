@@ -9,6 +9,8 @@ mod handle;
 mod health;
 mod listen;
 mod preface;
+pub mod tls;
+mod wrong;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::control::Agent;
 pub use listen::{Listening, bind};
+pub use wrong::WrongKeys;
 
 /// What a client can cost at most.
 #[derive(Debug, Clone, Copy)]
@@ -64,13 +67,24 @@ pub struct Gateway {
     engine: forward::Upstream,
     /// Bounds the requests that wait for an engine that is starting.
     waiting: Semaphore,
+    /// Who comes without a right key.
+    wrong: wrong::Wrong,
+    /// What connections are encrypted with, if they are.
+    tls: Option<Arc<tls::Tls>>,
 }
 
 impl Gateway {
     /// A gateway in front of the node's engine.
     #[must_use]
-    pub fn new(agent: Arc<Agent>, limits: Limits) -> Self {
+    pub fn new(agent: Arc<Agent>, limits: Limits, tls: Option<Arc<tls::Tls>>) -> Self {
         let waiting = Semaphore::new(agent.config.gateway.max_held);
-        Self { agent, limits, engine: forward::Upstream::new(), waiting }
+        let engine = forward::Upstream::new();
+        Self { agent, limits, engine, waiting, wrong: wrong::Wrong::new(), tls }
+    }
+
+    /// How many requests had no right key, for metrics.
+    #[must_use]
+    pub fn wrong_keys(&self) -> WrongKeys {
+        self.wrong.counts()
     }
 }

@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -22,11 +21,11 @@ pub(super) enum Speaks {
 }
 
 /// Reads as much as decides which protocol it is. Nothing that was read is lost.
-pub(super) async fn detect(
-    mut stream: TcpStream,
+pub(super) async fn detect<S: AsyncRead + Unpin>(
+    mut stream: S,
     within: Duration,
     stall: Duration,
-) -> io::Result<(Speaks, Guarded)> {
+) -> io::Result<(Speaks, Guarded<S>)> {
     let mut first = Vec::with_capacity(PREFACE.len());
     let reading = async {
         loop {
@@ -50,15 +49,15 @@ pub(super) async fn detect(
 
 /// A connection whose first bytes have been looked at, and that fails when its peer does not take what is
 /// written for too long.
-pub(super) struct Guarded {
+pub(super) struct Guarded<S> {
     first: Vec<u8>,
     read: usize,
-    stream: TcpStream,
+    stream: S,
     stall: Duration,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Guarded {
+impl<S> Guarded<S> {
     /// Passes a write's result on; one that waits starts the clock, one that went through stops it.
     fn watch<T>(
         &mut self,
@@ -78,7 +77,7 @@ impl Guarded {
     }
 }
 
-impl AsyncRead for Guarded {
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -95,7 +94,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-impl AsyncWrite for Guarded {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -106,11 +105,14 @@ impl AsyncWrite for Guarded {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // TLS takes what is written, and waits here.
+        let result = Pin::new(&mut self.stream).poll_flush(context);
+        self.watch(context, result)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(context)
+        let result = Pin::new(&mut self.stream).poll_shutdown(context);
+        self.watch(context, result)
     }
 
     fn is_write_vectored(&self) -> bool {

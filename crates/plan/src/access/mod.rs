@@ -3,14 +3,25 @@
 //! There is one list of what is known. Whatever is not on it, to the letter, is a write that only
 //! the admin may make: a new endpoint, a path trick, a typo. So a trick never raises a role.
 
+mod failures;
 mod grpc;
+mod json_scan;
+mod limited;
+mod message_walk;
 mod name;
 mod rest;
+mod scope;
+mod shapes;
 
 use std::fmt;
 
+pub use failures::{Failures, Trickle, Verdict};
 pub use grpc::classify_grpc;
+pub use json_scan::JsonScan;
+pub use limited::{BodyCheck, OutOfScope, limit_grpc, limit_rest};
+pub use message_walk::MessageWalk;
 pub use rest::classify_rest;
+pub use scope::{NoScope, Scope};
 use serde::{Deserialize, Serialize};
 
 /// Whose key it is, the least first. A role may do all that the ones before it may.
@@ -105,3 +116,5 @@ const fn write(role: Role, operation: &'static str) -> Access {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_scope;

@@ -5,8 +5,13 @@
 /// Percent-encoding is allowed where a name needs it (spaces, other scripts), not for anything that
 /// has a meaning in a path.
 pub(super) fn is_name(segment: &str) -> bool {
+    decoded(segment).is_some()
+}
+
+/// The name itself, or none when it could be taken for anything else.
+pub(super) fn decoded(segment: &str) -> Option<String> {
     if segment == "." || segment == ".." || segment.is_empty() {
-        return false;
+        return None;
     }
     let mut decoded = Vec::with_capacity(segment.len());
     let mut bytes = segment.bytes();
@@ -14,20 +19,20 @@ pub(super) fn is_name(segment: &str) -> bool {
         if byte == b'%' {
             let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
             let (Some(high), Some(low)) = (digit(bytes.next()), digit(bytes.next())) else {
-                return false;
+                return None;
             };
-            let Ok(byte) = u8::try_from(high * 16 + low) else { return false };
+            let byte = u8::try_from(high * 16 + low).ok()?;
             if byte.is_ascii_control() || b"/\\.%;?#".contains(&byte) {
-                return false;
+                return None;
             }
             decoded.push(byte);
         } else if byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,=:@".contains(&byte) {
             decoded.push(byte);
         } else {
-            return false;
+            return None;
         }
     }
-    std::str::from_utf8(&decoded).is_ok_and(|name| !name.chars().any(char::is_control))
+    String::from_utf8(decoded).ok().filter(|name| !name.chars().any(char::is_control))
 }
 
 /// Whether `segment` looks like the id of a point or of a backup.

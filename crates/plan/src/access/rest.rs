@@ -1,6 +1,6 @@
 //! The list of REST routes, those of Qdrant 1.19 and our own.
 
-use super::name::{is_id, is_name};
+use super::name::{decoded, is_id, is_name};
 use super::{Access, Role, open, read, write};
 
 use Role::{Admin, Index, Search};
@@ -8,11 +8,28 @@ use Role::{Admin, Index, Search};
 /// What `method` on `raw_path` (as it came, with its query if any) needs and does.
 #[must_use]
 pub fn classify_rest(method: &str, raw_path: &str) -> Access {
-    let path = raw_path.split_once('?').map_or(raw_path, |(path, _)| path);
+    route(method, raw_path).map_or(Access::UNLISTED, |(_, access)| access)
+}
+
+/// The one collection that a request is about, decoded once; none when it is about none or about many.
+pub(super) fn rest_collection(method: &str, raw_path: &str) -> Option<String> {
+    let (pattern, _) = route(method, raw_path)?;
+    if !pattern.starts_with("/collections/{c}") {
+        return None;
+    }
+    decoded(without_query(raw_path).split('/').nth(2)?)
+}
+
+fn route(method: &str, raw_path: &str) -> Option<(&'static str, Access)> {
+    let path = without_query(raw_path);
     ROUTES
         .iter()
         .find(|(listed, pattern, _)| is_method(listed, method, pattern) && matches(pattern, path))
-        .map_or(Access::UNLISTED, |(_, _, access)| *access)
+        .map(|(_, pattern, access)| (*pattern, *access))
+}
+
+fn without_query(raw_path: &str) -> &str {
+    raw_path.split_once('?').map_or(raw_path, |(path, _)| path)
 }
 
 fn is_method(listed: &str, method: &str, pattern: &str) -> bool {

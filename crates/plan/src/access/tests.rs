@@ -269,4 +269,65 @@ proptest! {
         let found = classify_grpc(&path);
         prop_assert!(found == Access::UNLISTED || methods().any(|(_, access)| access == found));
     }
+
+    #[test]
+    fn odd_methods_targets_and_endings_need_the_admin(
+        (method, path, access) in any_route(),
+        odd in prop::sample::select(vec![
+            "GET ", " GET", "get", "Get", "GET\0", "TRACE", "CONNECT", "OPTIONS", "PROPFIND", "PURGE", "",
+            "POST\tGET", "G\u{45}\u{301}T", "*",
+        ]),
+        ending in prop::sample::select(vec![
+            "/", "//", ".", "/.", "/..", ";a=b", ";", "%3b", "%3f", "%20", "%00", "\0", "\t", " ", "#x", "%23",
+            "%2f", "%5c", "\\", "/%2e", "/%2e%2e", "é", "%ff", "%C3", "&x=1", ":80", "@host",
+        ]),
+        host in prop::sample::select(vec!["http://host", "https://host:443", "//host", "host:443", "ftp:", "@"]),
+    ) {
+        prop_assert_eq!(classify_rest(odd, &path), Access::UNLISTED);
+        prop_assert_eq!(classify_rest(method, &format!("{host}{path}")), Access::UNLISTED);
+        let ended = classify_rest(method, &format!("{path}{ending}"));
+        // A name may go on; what the rest of the path is for may not change.
+        prop_assert!(ended == Access::UNLISTED || ended == access, "{}{}: {:?}", path, ending, ended);
+        let twice = classify_rest(method, &format!("{path}{path}"));
+        prop_assert!(twice.need >= access.need, "{}{}: {:?}", path, path, twice);
+    }
+
+    #[test]
+    fn a_very_long_path_is_classified_at_once((method, path, access) in any_route(), length in 1_000_usize..100_000) {
+        let long = path.replace("my-docs_1.v2", &"x".repeat(length));
+        prop_assert!([access, Access::UNLISTED].contains(&classify_rest(method, &long)));
+        let many = format!("{path}{}", "/x".repeat(length));
+        prop_assert_eq!(classify_rest(method, &many), Access::UNLISTED);
+        prop_assert_eq!(classify_grpc(&many), Access::UNLISTED);
+    }
+
+    #[test]
+    fn whatever_a_role_may_do_the_higher_roles_may(method in "[A-Z]{3,7}", path in "/[a-z/%.;]{0,40}", (known, route, _) in any_route()) {
+        for access in [classify_rest(&method, &path), classify_rest(known, &route), classify_grpc(&path)] {
+            let may: Vec<bool> = Role::ALL.iter().map(|role| allows(*role, access.need)).collect();
+            prop_assert!(may.is_sorted() && may.last() == Some(&true), "{:?}", may);
+            // Only what is on a list is for less than the admin.
+            prop_assert!(!may[0] || access != Access::UNLISTED);
+        }
+    }
+
+    #[test]
+    fn a_grpc_path_is_on_the_list_to_the_letter(
+        (path, access) in prop::sample::select(methods().collect::<Vec<_>>()),
+        place in any::<prop::sample::Index>(),
+        trick in prop::sample::select(TRICKS.to_vec()),
+        upper in any::<u64>(),
+    ) {
+        let mut tricked = path.to_owned();
+        tricked.insert_str(place.index(path.len() + 1), trick);
+        prop_assert_eq!(classify_grpc(&tricked), Access::UNLISTED, "{}", tricked);
+        let cased: String = path
+            .chars()
+            .enumerate()
+            .map(|(i, c)| if upper >> (i % 64) & 1 == 1 { c.to_ascii_uppercase() } else { c })
+            .collect();
+        prop_assert!(cased == path || classify_grpc(&cased) == Access::UNLISTED);
+        prop_assert!(path.is_empty() || classify_rest("POST", path) == Access::UNLISTED);
+        prop_assert_ne!(access, Access::UNLISTED);
+    }
 }

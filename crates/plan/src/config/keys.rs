@@ -24,6 +24,8 @@ pub enum Kind {
     Name,
     /// A path; relative ones start at the folder of `qmoor.toml`.
     Path,
+    /// A path like that, or `""` for none.
+    OptionalPath,
     /// An IP address.
     Address,
     /// `repository:vX.Y.Z`, and `@sha256:…` behind it if wanted.
@@ -49,6 +51,7 @@ impl Key {
         match &self.kind {
             Kind::Name => "name".to_owned(),
             Kind::Path => "path".to_owned(),
+            Kind::OptionalPath => "path, or \"\"".to_owned(),
             Kind::Address => "IP address".to_owned(),
             Kind::Image => "image".to_owned(),
             Kind::User => "`UID` or `UID:GID`, or empty".to_owned(),
@@ -293,6 +296,19 @@ const KEYS: &[Key] = &[
         Kind::Number(1, MANY),
         "4096",
         "Most client connections open at once.",
+    ),
+    key(
+        "gateway.tls_cert",
+        Kind::OptionalPath,
+        "\"\"",
+        "Certificate chain in PEM. With it and its key, both ports speak TLS and nothing else. The \
+         files are looked at every two seconds: a new pair is taken without a restart.",
+    ),
+    key(
+        "gateway.tls_key",
+        Kind::OptionalPath,
+        "\"\"",
+        "Private key of the certificate, in PEM. Others on the host must not be able to read it.",
     ),
     key(
         "backup.max_pause",

@@ -159,6 +159,28 @@ pub struct Gateway {
     pub max_held: usize,
     /// Most client connections open at once.
     pub max_connections: usize,
+    /// What connections are encrypted with; none for no encryption. Set with its key, or not at all.
+    pub tls_cert: Option<PathBuf>,
+    /// The key of the certificate.
+    pub tls_key: Option<PathBuf>,
+}
+
+impl Gateway {
+    /// What connections are encrypted with; none for no encryption.
+    #[must_use]
+    pub fn tls(&self) -> Option<TlsFiles> {
+        let (cert, key) = self.tls_cert.clone().zip(self.tls_key.clone())?;
+        Some(TlsFiles { cert, key })
+    }
+}
+
+/// A certificate and its key, in PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The certificate, with the ones between it and a root behind it.
+    pub cert: PathBuf,
+    /// Its private key.
+    pub key: PathBuf,
 }
 
 /// How a snapshot is made.

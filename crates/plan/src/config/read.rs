@@ -216,6 +216,13 @@ impl<'t> Reader<'t> {
         resolve(Path::new(&text))
     }
 
+    fn optional_path(&mut self, path: &str, resolve: impl Fn(&Path) -> PathBuf) -> Option<PathBuf> {
+        let text = self.take(path, String::new(), |_, value| {
+            value.as_str().filter(|text| !text.contains('\0')).map(str::to_owned)
+        });
+        (!text.is_empty()).then(|| resolve(Path::new(&text)))
+    }
+
     fn name(&mut self, path: &str) -> String {
         self.take(path, String::new(), |_, value| {
             let text = value.as_str()?;
@@ -251,7 +258,7 @@ impl<'t> Reader<'t> {
         Config {
             volume,
             engine: self.engine(&resolve),
-            gateway: self.gateway(),
+            gateway: self.gateway(&resolve),
             backup: Backup {
                 max_pause: self.duration("backup.max_pause"),
                 gate_timeout: self.duration("backup.gate_timeout"),
@@ -340,7 +347,17 @@ impl<'t> Reader<'t> {
         self.take(path, true, |_, value| value.as_bool())
     }
 
-    fn gateway(&mut self) -> Gateway {
+    fn gateway(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Gateway {
+        let cert = self.optional_path("gateway.tls_cert", &resolve);
+        let key = self.optional_path("gateway.tls_key", &resolve);
+        if cert.is_some() != key.is_some() {
+            let (missing, set) = match key {
+                None => ("gateway.tls_key", "gateway.tls_cert"),
+                Some(_) => ("gateway.tls_cert", "gateway.tls_key"),
+            };
+            let hint = "set both for TLS, or none";
+            self.contradiction(missing, set, format!("is not set, and `{set}` is"), hint);
+        }
         Gateway {
             enabled: self.switch("gateway.enabled"),
             listen: self.address("gateway.listen"),
@@ -350,6 +367,8 @@ impl<'t> Reader<'t> {
             drain_timeout: self.duration("gateway.drain_timeout"),
             max_held: self.number("gateway.max_held"),
             max_connections: self.number("gateway.max_connections"),
+            tls_cert: cert,
+            tls_key: key,
         }
     }
 
@@ -385,6 +404,7 @@ fn wanted(kind: &Kind) -> String {
     match kind {
         Kind::Name => "a name of at most 64 letters, digits, `.`, `_` and `-`".to_owned(),
         Kind::Path => "a path in quotes, not empty".to_owned(),
+        Kind::OptionalPath => "a path in quotes, or \"\" for none".to_owned(),
         Kind::Address => "an IP address in quotes, like \"127.0.0.1\"".to_owned(),
         Kind::Image => "an image in quotes, like \"qdrant/qdrant:v1.19.0\"".to_owned(),
         Kind::User => "a user in quotes, like \"1000:1000\", or empty".to_owned(),

@@ -90,7 +90,13 @@ fn every_key_is_taken_from_the_file() {
                 }
                 (_, _) => ("", defaults.clone()),
             };
-            let text = format!("{before}{} = {value}", key.path);
+            let mut text = format!("{before}{} = {value}", key.path);
+            // Each of the two needs the other one.
+            if let Some(table) = key.path.strip_suffix("tls_cert") {
+                text.push_str(&format!("\n{table}tls_key = {value}"));
+            } else if let Some(table) = key.path.strip_suffix("tls_key") {
+                text.push_str(&format!("\n{table}tls_cert = {value}"));
+            }
             let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             assert_ne!(config, defaults, "{text} changes nothing");
         }
@@ -101,7 +107,7 @@ fn every_key_is_taken_from_the_file() {
 fn other_values(kind: &Kind, default: &str) -> Vec<String> {
     let values = match kind {
         Kind::Name => vec!["\"other\"".to_owned()],
-        Kind::Path => vec!["\"./other\"".to_owned()],
+        Kind::Path | Kind::OptionalPath => vec!["\"./other\"".to_owned()],
         Kind::Address => vec!["\"10.0.2.15\"".to_owned(), "\"::1\"".to_owned()],
         Kind::Image => vec!["\"other:v1.2.3\"".to_owned()],
         Kind::User => vec!["\"1000\"".to_owned(), "\"1000:2000\"".to_owned()],
@@ -120,6 +126,7 @@ fn values_out_of_range_are_refused() {
         let values = match &key.kind {
             Kind::Name => vec!["\"\"".to_owned(), "\"a b\"".to_owned(), "7".to_owned()],
             Kind::Path => vec!["\"\"".to_owned(), "true".to_owned(), "\"\\u0000\"".to_owned()],
+            Kind::OptionalPath => vec!["true".to_owned(), "\"\\u0000\"".to_owned()],
             Kind::Address => vec!["\"localhost\"".to_owned(), "\"1.2.3\"".to_owned()],
             Kind::Image => {
                 vec!["\"q:latest\"".to_owned(), "\"q\"".to_owned(), "\"q:dev\"".to_owned()]
@@ -224,7 +231,7 @@ fn a_misspelt_key_is_answered_with_the_nearest_right_one() {
     insta::assert_snapshot!(complaint("[gatway]\nhttp_port = 1"), @"/etc/qmoor/qmoor.toml:1: gatway: unknown table or key (hint: did you mean `gateway`?)");
     insta::assert_snapshot!(complaint("hold_budget = \"1s\""), @"/etc/qmoor/qmoor.toml:1: hold_budget: unknown table or key (hint: did you mean `gateway.hold_budget`?)");
     insta::assert_snapshot!(complaint("gateway.max_pause = \"1s\""), @"/etc/qmoor/qmoor.toml:1: gateway.max_pause: unknown key (hint: did you mean `backup.max_pause`?)");
-    insta::assert_snapshot!(complaint("[gateway.tls]\ncert = \"x\""), @"/etc/qmoor/qmoor.toml:1: gateway.tls: unknown key");
+    insta::assert_snapshot!(complaint("[gateway.tls]\ncert = \"x\""), @"/etc/qmoor/qmoor.toml:1: gateway.tls: unknown key (hint: did you mean `gateway.tls_cert`?)");
     insta::assert_snapshot!(complaint("zzz.yyy = 1"), @"/etc/qmoor/qmoor.toml:1: zzz: unknown table or key");
 }
 
@@ -268,6 +275,7 @@ fn settings_that_contradict_each_other_are_refused() {
     /etc/qmoor/qmoor.toml:2: store.path: `/n/store` is inside `node.data` (`/n`) (hint: choose folders that lie outside each other)
     "#);
     insta::assert_snapshot!(complaint("node.data = \"/v/a/../b\"\nstore.path = \"/v/b\""), @"/etc/qmoor/qmoor.toml:2: store.path: `/v/b` is the same as `node.data` (`/v/b`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint("[gateway]\ntls_cert = \"a.pem\""), @"/etc/qmoor/qmoor.toml:2: gateway.tls_key: is not set, and `gateway.tls_cert` is (hint: set both for TLS, or none)");
     assert!(parse("gateway = { http_port = 0, grpc_port = 0 }").is_ok(), "any two free ports");
     assert!(parse("node.data = \"/v/data\"\nstore.path = \"/v/data2\"").is_ok(), "neighbours");
 }

@@ -140,7 +140,9 @@ async fn a_daemon_restarted_in_the_middle_of_a_backup_or_between_is_outlived() {
         let request = BackupRequest::default();
         let made = agent.control.backup(&request, |progress| {
             if progress.step == step && !begun.swap(true, Ordering::Relaxed) {
-                drop(seen.take().map(|seen| seen.send(())));
+                if let Some(seen) = seen.take() {
+                    seen.send(()).unwrap();
+                }
             }
         });
         let restarting = async {

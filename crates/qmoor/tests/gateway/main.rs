@@ -8,10 +8,16 @@
 )]
 
 mod access;
+mod endings;
+mod floods;
 mod holding;
+mod keys;
 mod life;
 mod limits;
 mod node;
+mod scopes;
+mod smuggling;
+mod tls;
 
 use std::time::Duration;
 

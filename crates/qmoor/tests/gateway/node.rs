@@ -12,6 +12,7 @@ use hyper_util::rt::TokioExecutor;
 use qdrant_client::qdrant::PointStruct;
 use qdrant_client::{Payload, Qdrant};
 use qmoor_agent::control::client::Client as Control;
+use qmoor_agent::gate::Phase;
 use qmoor_agent::keys::NewKeys;
 use qmoor_agent::serve::{ServeError, serve};
 use qmoor_plan::access::Role;
@@ -116,6 +117,16 @@ impl Node {
         client(self.grpc, key)
     }
 
+    /// A client that gives up after a while, and tells the node so.
+    pub(crate) fn client_patient_for(&self, role: Role, timeout: std::time::Duration) -> Qdrant {
+        Qdrant::from_url(&format!("http://{}", self.grpc))
+            .api_key(self.key(role))
+            .timeout(timeout)
+            .skip_compatibility_check()
+            .build()
+            .unwrap()
+    }
+
     /// A collection of four dimensions.
     pub(crate) async fn create(&self, name: &str) {
         let body = json!({"vectors": {"size": 4, "distance": "Cosine"}});
@@ -164,6 +175,57 @@ impl Node {
         Answer { status: parts.status, headers: parts.headers, text }
     }
 
+    /// How many REST requests the engine has answered, besides this question.
+    pub(crate) async fn engine_requests(&self) -> u64 {
+        let answer = self.rest(Method::GET, "/metrics", Some(self.key(Role::Admin)), &json!(null));
+        let text = answer.await.text;
+        let counts = text.lines().filter(|line| {
+            line.starts_with("rest_responses_total") && !line.contains("\"/metrics\"")
+        });
+        counts.map(|line| line.rsplit(' ').next().unwrap().parse::<f64>().unwrap() as u64).sum()
+    }
+
+    /// Waits until the gate counts so many: reads and writes in flight, and held.
+    pub(crate) async fn counted(&self, reads: usize, writes: usize, held: usize) {
+        let wanted = (reads, writes, held);
+        let mut seen = (0, 0, 0);
+        let waited = tokio::time::timeout(crate::LONG, async {
+            loop {
+                let gate = self.control().status().await.unwrap().gate;
+                seen = (gate.reads_in_flight, gate.writes_in_flight, gate.held);
+                if seen == wanted {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        });
+        let waited = waited.await;
+        assert!(waited.is_ok(), "{seen:?} and not {wanted:?}");
+    }
+
+    /// A write whose client has not sent all of it. While it is there, a backup holds what else comes.
+    pub(crate) async fn block_drain(&self) -> TcpStream {
+        let mut stream = TcpStream::connect(self.http).await.unwrap();
+        let head = format!(
+            "PUT /collections/c/points HTTP/1.1\r\nhost: x\r\napi-key: {}\r\n\
+             content-type: application/json\r\ncontent-length: 1000\r\n\r\n{{",
+            self.key(Role::Index)
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        self.counted(0, 1, 0).await;
+        stream
+    }
+
+    /// Waits until the gate holds.
+    pub(crate) async fn holds(&self) {
+        let held = async {
+            while self.control().status().await.unwrap().gate.phase == Phase::Open {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(crate::LONG, held).await.expect("nothing is held");
+    }
+
     /// Sends bytes as they are, and reads until the other side closes.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = TcpStream::connect(self.http).await.unwrap();
@@ -202,7 +264,12 @@ pub(crate) fn points(ids: Range<u64>) -> Vec<PointStruct> {
 
 /// Ends a process without a chance to do anything about it.
 pub(crate) fn kill(pid: u32) {
-    let ended = std::process::Command::new("sh").args(["-c", &format!("kill -9 {pid}")]).status();
+    signal(pid, "KILL");
+}
+
+pub(crate) fn signal(pid: u32, name: &str) {
+    let command = format!("kill -{name} {pid}");
+    let ended = std::process::Command::new("sh").args(["-c", &command]).status();
     assert!(ended.unwrap().success());
 }
 
@@ -219,18 +286,33 @@ pub(crate) async fn ended(pid: u32) {
     }
 }
 
+/// What a process has in memory, in bytes.
+pub(crate) fn resident(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+}
+
 /// `qmoor serve` as a process of its own, to be killed.
 pub(crate) struct Process {
     child: tokio::process::Child,
+    pub(crate) http: SocketAddr,
     pub(crate) grpc: SocketAddr,
     pub(crate) index_key: String,
+    state: PathBuf,
 }
 
 impl Process {
     /// A node with all its files below a directory.
     pub(crate) async fn start(dir: &Path) -> Self {
+        Self::start_with(dir, "").await
+    }
+
+    /// The same, with more lines of configuration.
+    pub(crate) async fn start_with(dir: &Path, more: &str) -> Self {
         let file = dir.join("qmoor.toml");
-        std::fs::write(&file, format!("[node]\ndir = {:?}\n", dir.display().to_string())).unwrap();
+        let text = format!("{more}\n[node]\ndir = {:?}\n", dir.display().to_string());
+        std::fs::write(&file, text).unwrap();
         let log = std::fs::File::create(dir.join("agent.log")).unwrap();
         let mut child = tokio::process::Command::new(program())
             .args(["serve", "--json", "--http-port", "0", "--grpc-port", "0", "--config"])
@@ -250,8 +332,28 @@ impl Process {
             }
         };
         let grpc = ready["grpc"].as_str().unwrap().parse().unwrap();
+        let http = ready["http"].as_str().unwrap().parse().unwrap();
         let index_key = ready["keys"]["index"].as_str().unwrap().to_owned();
-        Self { child, grpc, index_key }
+        let state = dir.join("state");
+        Self { child, http, grpc, index_key, state }
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        Control::new(&self.state)
+    }
+
+    /// What the agent itself has in memory, in bytes.
+    pub(crate) fn resident(&self) -> u64 {
+        resident(self.child.id().unwrap())
+    }
+
+    /// The processor time that the agent itself has used.
+    pub(crate) fn processor(&self) -> std::time::Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id().unwrap()));
+        let stat = stat.unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks: u64 = fields[11..13].iter().map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+        std::time::Duration::from_millis(ticks * 10)
     }
 
     pub(crate) async fn kill(&mut self) {
