@@ -37,12 +37,15 @@ STILL = range(100)
 def node_with(directory, settings):
     """A node with its two collections and some points to be found."""
     node = server.start_node(directory, f'{settings}[log]\nformat = "json"\n')
-    with lanes.Connected(lanes.stock(node, grpc=True, role="admin")) as client:
-        for name in (COLLECTION, LARGE):
-            client.create_collection(name, m.VectorParams(size=lanes.DIM, distance=m.Distance.COSINE))
-        client.upsert(COLLECTION, [lanes.point(number) for number in STILL], wait=True)
-    yield node
-    assert node.stop() == 0, node.tail()
+    try:
+        with lanes.Connected(lanes.stock(node, grpc=True, role="admin")) as client:
+            for name in (COLLECTION, LARGE):
+                client.create_collection(name, m.VectorParams(size=lanes.DIM, distance=m.Distance.COSINE))
+            client.upsert(COLLECTION, [lanes.point(number) for number in STILL], wait=True)
+        yield node
+    finally:
+        code = node.stop()
+    assert code == 0, node.tail()
 
 
 def backup(node, number):
