@@ -1,13 +1,13 @@
 //! What must hold after every kill, whoever was killed and when.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
 
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
 use qmoor_agent::gate::Phase;
-use qmoor_agent::store::Store;
 use qmoor_plan::backup::{Event, Record, Step};
-use qmoor_plan::manifest::{Grade, Manifest};
+use qmoor_plan::manifest::Grade;
 use serde_json::Value;
 
 use crate::journal::Journal;
@@ -48,11 +48,10 @@ pub(crate) fn nothing_made_is_missing(
     }
 }
 
-/// Says of which backups the grade is `clean` and the engine's end was not. The journal must show the stop, the
-/// manifest its exit code, and the log, line by line, the process that ended with 0 in that time.
+/// Says of which backups the grade is `clean` and the engine's end was not. The journal must show the stop; of an
+/// embedded engine the log must show, in that time, the one process that ended, by itself and with 0.
 pub(crate) fn false_grades(
     place: &Place,
-    store: &Store,
     listed: &[BackupInfo],
     records: &[Record],
     known: &mut BTreeSet<String>,
@@ -65,18 +64,17 @@ pub(crate) fn false_grades(
     let ends = engine_ends(&std::fs::read_to_string(place.log()).unwrap());
     let mut wrong = Vec::new();
     for backup in clean {
-        let engine = manifest(store, &backup.id).engine;
-        if is_borne_out(&backup.id, records, &ends) && engine.exit_code == Some(0) {
+        let stopped = stop_of(&backup.id, records).is_some();
+        if stopped && (!place.is_embedded || is_borne_out(&backup.id, records, &ends)) {
             known.insert(backup.id.clone());
         } else {
-            wrong.push(format!("{}: {engine:?}", backup.id));
+            wrong.push(backup.id.clone());
         }
     }
     wrong
 }
 
-/// Whether the journal says that the engine was stopped for this backup, and the log that in this time one engine
-/// ended, by itself and with 0.
+/// Whether one engine ended in the time in which it was stopped for this backup, by itself and with 0.
 fn is_borne_out(id: &str, records: &[Record], ends: &[End]) -> bool {
     stop_of(id, records).is_some_and(|(from, to)| {
         let inside: Vec<_> = ends.iter().filter(|end| from <= end.at && end.at <= to).collect();
@@ -96,11 +94,6 @@ fn stop_of(id: &str, records: &[Record]) -> Option<(Timestamp, Timestamp)> {
         }
     }
     None
-}
-
-fn manifest(store: &Store, id: &str) -> Manifest {
-    let bytes = store.manifest(&store.find(id).unwrap()).unwrap().unwrap();
-    serde_json::from_slice(&bytes).unwrap()
 }
 
 /// The end of an engine, as the agent logged it.
@@ -126,9 +119,36 @@ pub(crate) async fn drill(agent: &Agent, id: &str) {
     assert!(report.ok, "a backup that is called complete does not restore: {report:?}");
 }
 
-/// Nothing of a first pass is left in an idle node's store.
-pub(crate) fn no_first_pass(store: &Store) {
-    assert_eq!(store.remove_first_passes().unwrap(), 0, "a first pass was left in the store");
+/// What plain `restic` sees in an idle node's repository: one snapshot of data and one manifest for each backup that
+/// is listed, and nothing else.
+pub(crate) fn repository(place: &Place, listed: &[BackupInfo]) {
+    let output = Command::new("restic")
+        .args(["--no-cache", "--no-lock", "--json", "--repo"])
+        .arg(&place.config.store.path)
+        .arg("--password-file")
+        .arg(place.config.node.state.join("store.key"))
+        .arg("snapshots")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let snapshots: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let mut found = BTreeMap::new();
+    for snapshot in &snapshots {
+        let tags: Vec<_> =
+            snapshot["tags"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+        let id =
+            tags.iter().find_map(|tag| tag.strip_prefix("id=")).expect("it says of which backup");
+        let kinds = ["qmoor", "qmoor-manifest", "qmoor-pass1"];
+        let kind = kinds.into_iter().find(|kind| tags.contains(kind));
+        *found.entry((id, kind)).or_insert(0) += 1;
+    }
+    let parts = |backup| [(backup, Some("qmoor")), (backup, Some("qmoor-manifest"))];
+    let expected = listed.iter().flat_map(|backup| parts(backup.id.as_str()));
+    assert_eq!(
+        found,
+        expected.map(|part| (part, 1)).collect(),
+        "more or less than the listed backups"
+    );
 }
 
 #[test]

@@ -59,6 +59,8 @@ impl Load {
                 match control.backup(&BackupRequest::default(), |_| {}).await {
                     Ok(report) => {
                         assert_ne!(report.grade, Grade::Crash, "{report:?}");
+                        let exit_code = report.manifest.engine.exit_code;
+                        assert!(report.grade != Grade::Clean || exit_code == Some(0), "{report:?}");
                         assert_eq!(report.warnings, Vec::<String>::new());
                         made.push(report.id);
                     }

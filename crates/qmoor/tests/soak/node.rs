@@ -22,6 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 pub(crate) struct Place {
     pub(crate) dir: PathBuf,
     pub(crate) config: Config,
+    /// Whether the engine is a child of the agent, whose end is in the agent's log.
+    pub(crate) is_embedded: bool,
+    /// Whether backups go into a restic repository.
+    pub(crate) is_restic: bool,
 }
 
 /// An agent that was just started.
@@ -57,7 +61,16 @@ impl Place {
         let (file, text) = (dir.join("qmoor.toml"), settings.to_string());
         std::fs::write(&file, &text).unwrap();
         let config = Config::parse(&text, &file).unwrap_or_else(|error| panic!("{error}"));
-        Self { dir, config }
+        let is = |table: &str, kind: &str| {
+            let set = settings.get(table).and_then(|table| table.get("kind"));
+            set.is_none_or(|set| set.as_str() == Some(kind))
+        };
+        Self {
+            dir,
+            config,
+            is_embedded: is("engine", "embedded"),
+            is_restic: is("store", "restic"),
+        }
     }
 
     pub(crate) fn journal(&self) -> PathBuf {
@@ -166,12 +179,13 @@ impl Agent {
         self.control.status().await.unwrap()
     }
 
-    /// The engine's process, as soon as there is one.
-    pub(crate) async fn engine(&self) -> u32 {
+    /// The engine's process, as soon as there is one; none of an engine whose process nobody knows.
+    pub(crate) async fn engine(&self) -> Option<u32> {
         let there = async {
             loop {
-                if let Some(pid) = self.status().await.engine.pid {
-                    return pid;
+                let engine = self.status().await.engine;
+                if engine.pid.is_some() || engine.up {
+                    return engine.pid;
                 }
                 tokio::time::sleep(LOOK_EVERY).await;
             }

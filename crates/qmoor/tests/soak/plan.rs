@@ -85,3 +85,11 @@ fn merge(under: &mut Table, over: Table) {
         }
     }
 }
+
+#[test]
+fn settings_go_over_settings_one_by_one() {
+    let mut settings: Table = "[a]\nx = 1\ny = 2\n[b]\nz = 3\n".parse().unwrap();
+    merge(&mut settings, "top = 0\n[a]\ny = 4\n[c]\nw = 5\n".parse().unwrap());
+    let expected: Table = "top = 0\n[a]\nx = 1\ny = 4\n[b]\nz = 3\n[c]\nw = 5\n".parse().unwrap();
+    assert_eq!(settings, expected);
+}
