@@ -1,5 +1,7 @@
 //! The node's journal as anybody can read it: what was written, and that nothing of it goes away.
 
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,25 +25,39 @@ impl Journal {
         Self { path, seen: Vec::new(), records: Vec::new() }
     }
 
-    /// Reads what is there now. All whole lines that were ever seen must still be there, and numbered
-    /// without a gap.
+    /// Reads what is there now. All whole lines that were ever seen must still be there.
     pub(crate) fn look(&mut self) -> &[Record] {
         let bytes = std::fs::read(&self.path).unwrap();
-        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
         assert!(
-            bytes[..whole].starts_with(&self.seen),
-            "the journal lost records: {} bytes were there and {whole} are",
-            self.seen.len()
+            bytes.starts_with(&self.seen),
+            "the journal lost records: {} bytes were there, {} are, and not the same",
+            self.seen.len(),
+            bytes.len()
         );
-        for line in bytes[self.seen.len()..whole].split_inclusive(|byte| *byte == b'\n') {
+        self.take(&bytes[self.seen.len()..]);
+        &self.records
+    }
+
+    /// Reads what came since the last look, which is soon done.
+    fn follow(&mut self) {
+        let mut file = File::open(&self.path).unwrap();
+        let mut more = Vec::new();
+        file.seek(SeekFrom::Start(self.seen.len() as u64)).unwrap();
+        file.read_to_end(&mut more).unwrap();
+        self.take(&more);
+    }
+
+    /// Takes the whole lines, which must be records that are numbered without a gap.
+    fn take(&mut self, more: &[u8]) {
+        let whole = more.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        for line in more[..whole].split_inclusive(|byte| *byte == b'\n') {
             let record: Record = serde_json::from_slice(line).unwrap_or_else(|error| {
                 panic!("the journal has a line that is no record ({error}): {line:?}")
             });
             assert_eq!(record.seq, self.records.len() as u64 + 1, "a gap in the journal");
             self.records.push(record);
         }
-        self.seen = bytes[..whole].to_vec();
-        &self.records
+        self.seen.extend_from_slice(&more[..whole]);
     }
 
     /// All records that have been seen.
@@ -54,11 +70,11 @@ impl Journal {
         let mut from = self.look().len();
         let found = async {
             loop {
-                let records = self.look();
-                if records[from..].iter().any(&mut what) {
+                self.follow();
+                if self.records[from..].iter().any(&mut what) {
                     return;
                 }
-                from = records.len();
+                from = self.records.len();
                 tokio::time::sleep(LOOK_EVERY).await;
             }
         };

@@ -1,7 +1,6 @@
 //! A run: rounds of load and kill, and what must hold after each.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -46,7 +45,7 @@ pub(crate) struct Soak {
 
 impl Soak {
     pub(crate) async fn begin(plan: &Plan) -> Self {
-        let dir: PathBuf = tempfile::TempDir::new_in(&plan.above).unwrap().keep();
+        let dir = tempfile::Builder::new().prefix("soak-").tempdir_in(&plan.above).unwrap().keep();
         eprintln!("QMOOR_SOAK_SEED={}, in {}, which stays if this fails", plan.seed, dir.display());
         let has_restic = Command::new("restic").arg("version").output().is_ok();
         if !has_restic {
