@@ -5,6 +5,7 @@
 //! What is random comes from a seed that is printed. The environment says how much and on what:
 //!
 //! - `QMOOR_SOAK_KILLS`: how many kills; without it 30, and fewer when the time is over.
+//! - `QMOOR_SOAK_MINUTES`: ends after this time, with fewer kills.
 //! - `QMOOR_SOAK_SEED`: draws as an earlier run did.
 //! - `QMOOR_SOAK_CONFIG`: a TOML file whose settings go over those of the node.
 //! - `QMOOR_SOAK_DIR`: where the node's files are.
@@ -27,7 +28,7 @@ mod load;
 mod node;
 mod plan;
 mod round;
-mod soak;
+mod run;
 mod table;
 #[path = "../crash/writers.rs"]
 #[allow(dead_code, reason = "shared with the tests of the engine alone")]
@@ -37,7 +38,7 @@ use std::time::Duration;
 
 use crate::plan::Plan;
 use crate::round::Round;
-use crate::soak::Soak;
+use crate::run::Soak;
 
 /// Nothing here takes as long, unless it hangs.
 const LONG: Duration = Duration::from_secs(120);

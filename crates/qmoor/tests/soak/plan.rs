@@ -64,11 +64,12 @@ impl Plan {
                 std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
             merge(&mut settings, text.parse().unwrap_or_else(|error| panic!("{file}: {error}")));
         }
+        let minutes = number("QMOOR_SOAK_MINUTES").map(Duration::from_mins);
         let above = variable("QMOOR_SOAK_DIR").map(PathBuf::from);
         Self {
             kills: asked.unwrap_or(KILLS),
-            kills_min: asked.unwrap_or(KILLS_MIN),
-            time: asked.is_none().then_some(TIME),
+            kills_min: asked.filter(|_| minutes.is_none()).unwrap_or(KILLS_MIN),
+            time: minutes.or_else(|| asked.is_none().then_some(TIME)),
             seed: number("QMOOR_SOAK_SEED").unwrap_or_else(rand::random),
             settings,
             above: above.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),
