@@ -195,6 +195,7 @@ impl Soak {
         let report = agent.control.backup(&Default::default(), |_| {}).await.unwrap();
         let listed = checks::backups(&agent, &mut self.journal).await;
         assert!(listed.iter().any(|backup| backup.id == report.id));
+        (self.table.made, self.table.abandoned) = self.journal.made_and_abandoned();
         for backup in &listed {
             checks::drill(&agent, &backup.id).await;
             self.table.drilled += 1;
@@ -203,7 +204,6 @@ impl Soak {
         assert_eq!(agent.ended().await.code(), Some(0));
         let kills = self.table.kills();
         assert!(kills >= plan.kills_min, "only {kills} kills in {:?}", self.table.elapsed());
-        assert!(self.table.made > 0, "no backup was ever made");
         assert!(self.table.acknowledged > u64::from(kills) * 10, "too few writes to mean anything");
         std::fs::remove_dir_all(&self.place.dir).unwrap();
     }
