@@ -82,15 +82,14 @@ async fn under_load_nothing_fails_and_the_restored_point_is_one_moment_of_all_wr
     assert_eq!(left, fresh.points("left").await);
     let drilled = control.drill("latest", |_| {}).await.unwrap();
     assert_eq!((drilled.ok, drilled.differences), (true, Vec::new()));
-    served.stop.send(()).unwrap();
-    served.ended.await.unwrap().unwrap();
+    served.stop().await;
 }
 
 /// A whole agent, gateway and all.
-struct Served {
-    config: Config,
-    address: String,
-    key: String,
+pub(crate) struct Served {
+    pub(crate) config: Config,
+    pub(crate) address: String,
+    pub(crate) key: String,
     stop: oneshot::Sender<()>,
     ended: JoinHandle<Result<(), ServeError>>,
     _dir: tempfile::TempDir,
@@ -98,9 +97,14 @@ struct Served {
 
 impl Served {
     async fn new() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = Config::for_dir(dir.path());
         (config.gateway.http_port, config.gateway.grpc_port) = (0, 0);
+        change(&mut config);
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = oneshot::channel();
         let on_ready = move |info| drop(tell.send(info));
@@ -112,8 +116,13 @@ impl Served {
         Self { config, address: ready.grpc.to_string(), key, stop, ended, _dir: dir }
     }
 
-    fn connect(&self) -> qdrant_client::Qdrant {
+    pub(crate) fn connect(&self) -> qdrant_client::Qdrant {
         client_at(&self.address, &self.key)
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.ended.await.unwrap().unwrap();
     }
 }
 

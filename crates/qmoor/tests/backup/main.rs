@@ -10,6 +10,7 @@
 
 mod agent;
 mod bench;
+mod clients;
 mod crash;
 mod failing;
 mod keeping;

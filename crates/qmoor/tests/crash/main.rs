@@ -56,6 +56,11 @@ impl Round {
         assert!(self.killed.load(Ordering::SeqCst), "failed on a living engine: {error}");
     }
 
+    /// Only the kill ends it.
+    fn is_over(&self) -> bool {
+        false
+    }
+
     fn next_version(&self) -> u64 {
         self.version.fetch_add(1, Ordering::SeqCst)
     }

@@ -76,9 +76,9 @@ impl Writer {
         Self { first: number * IDS, ledger: Ledger::default() }
     }
 
-    /// Writes until the engine is killed.
+    /// Writes until the engine is killed, or the round is over.
     pub(crate) async fn write(&mut self, client: &Qdrant, round: &Round, mut random: StdRng) {
-        loop {
+        while !round.is_over() {
             let version = round.next_version();
             let ids = self.some_ids(&mut random);
             let there: Vec<u64> =
