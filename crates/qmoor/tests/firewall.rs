@@ -11,12 +11,17 @@ use std::process::{Child, Command, Stdio};
 
 fn output(program: &str, arguments: &[&str]) -> String {
     let ended = Command::new(program).args(arguments).output().unwrap();
-    assert!(ended.status.success(), "{program} {arguments:?}: {}", String::from_utf8_lossy(&ended.stderr));
+    assert!(
+        ended.status.success(),
+        "{program} {arguments:?}: {}",
+        String::from_utf8_lossy(&ended.stderr)
+    );
     String::from_utf8(ended.stdout).unwrap()
 }
 
 fn works(program: &str, arguments: &[&str]) -> bool {
-    let quiet = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    let quiet =
+        Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).status();
     quiet.is_ok_and(|status| status.success())
 }
 
@@ -40,7 +45,23 @@ impl Net {
         for (name, inside) in [("a", "10.7.1.2"), ("b", "10.7.2.2"), ("c", "10.7.3.2")] {
             let (near, far) = (format!("v{name}n"), format!("v{name}"));
             let node = net.host("n");
-            output("ip", &["-n", &node, "link", "add", &near, "type", "veth", "peer", "name", &far, "netns", &net.host(name)]);
+            output(
+                "ip",
+                &[
+                    "-n",
+                    &node,
+                    "link",
+                    "add",
+                    &near,
+                    "type",
+                    "veth",
+                    "peer",
+                    "name",
+                    &far,
+                    "netns",
+                    &net.host(name),
+                ],
+            );
             let gateway = format!("{}1", inside.trim_end_matches('2'));
             net.on("n", &["ip", "addr", "add", &format!("{gateway}/24"), "dev", &near]);
             net.on("n", &["ip", "link", "set", &near, "up"]);

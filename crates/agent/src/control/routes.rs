@@ -155,7 +155,10 @@ async fn session(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, 
     if let Some(keys) = agent.engine.door_keys() {
         let key = if wanted.role == Role::Search { keys.read_only } else { keys.full };
         let (id, created) = ("qdrant".to_owned(), agent.started);
-        return Ok(fresh((KeyInfo { id, role: wanted.role, created, collections: None, until: None }, key)));
+        return Ok(fresh((
+            KeyInfo { id, role: wanted.role, created, collections: None, until: None },
+            key,
+        )));
     }
     Ok(fresh(agent.keys.session(wanted.role, Timestamp::now())))
 }

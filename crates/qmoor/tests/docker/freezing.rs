@@ -15,7 +15,11 @@ use crate::host::{Agent, Place, ask, image, ready};
 
 /// Asks one after the other until it is told to stop; counts answers, remembers the longest, and fails on any other
 /// status than 200.
-fn client(agent: &Agent, going: &Arc<AtomicBool>, kind: &'static str) -> tokio::task::JoinHandle<(u64, Duration)> {
+fn client(
+    agent: &Agent,
+    going: &Arc<AtomicBool>,
+    kind: &'static str,
+) -> tokio::task::JoinHandle<(u64, Duration)> {
     let (http, key, going) = (agent.http.clone(), agent.key.clone(), Arc::clone(going));
     tokio::spawn(async move {
         let next = AtomicU64::new(1_000_000);
@@ -61,7 +65,10 @@ async fn reads_go_on_through_a_freeze_nothing_fails_and_the_snapshot_restores() 
             let going = Arc::new(AtomicBool::new(true));
             let clients = ["read", "write"].map(|kind| client(&agent, &going, kind));
             let request = BackupRequest { mode, ..BackupRequest::default() };
-            let report = agent.backup(&request).await.unwrap_or_else(|error| panic!("{error}: {}", place.log()));
+            let report = agent
+                .backup(&request)
+                .await
+                .unwrap_or_else(|error| panic!("{error}: {}", place.log()));
             going.store(false, Ordering::Relaxed);
             for client in clients {
                 let (count, longest) = client.await.unwrap();
@@ -87,7 +94,10 @@ async fn an_agent_killed_while_frozen_leaves_a_volume_that_thaws_by_itself() {
     }
     let Some(disk) = Disk::or_skip("xfs", 4096) else { return };
     let place = Place::within(&disk.path());
-    place.configure(&image(), "volume.kind = \"image\"\nvolume.size = \"1GiB\"\nstore.kind = \"clone\"");
+    place.configure(
+        &image(),
+        "volume.kind = \"image\"\nvolume.size = \"1GiB\"\nstore.kind = \"clone\"",
+    );
     let mut agent = Agent::start(&place, None).await;
     agent.fill(200).await;
     for step in ["freeze", "snapshot", "thaw"] {
