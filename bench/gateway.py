@@ -59,8 +59,8 @@ def ask(address, method, path, key, body=None):
 
 def fill(address, key):
     ask(address, "PUT", "/collections/c", key, {"vectors": {"size": SIZE, "distance": "Cosine"}})
-    vector = lambda i: [((i * 31 + j * 17) % 101) / 101 + 0.01 for j in range(SIZE)]
-    points = [{"id": i, "vector": vector(i)} for i in range(POINTS)]
+    vectors = [[((i * 31 + j * 17) % 101) / 101 + 0.01 for j in range(SIZE)] for i in range(POINTS)]
+    points = [{"id": i, "vector": vector} for i, vector in enumerate(vectors)]
     ask(address, "PUT", "/collections/c/points?wait=true", key, {"points": points})
 
 
@@ -79,7 +79,10 @@ def serve_engine(directory):
     with open(directory / "engine.log", "w") as log:
         process = subprocess.Popen(
             [*command, "--until-stdin-closes"],
-            env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
         )
     return process, lines_of(process)["http"]
 
@@ -107,12 +110,12 @@ def until_open(port):
 
 def serve_node(directory):
     config = directory / "qmoor.toml"
-    limits = f"max_held = {HELD + 1}\nmax_connections = {HELD + 200}\nhold_budget = \"1m\"\ndrain_timeout = \"2m\"\n"
-    config.write_text(f"[gateway]\nhttp_port = 0\ngrpc_port = 0\n{limits}[node]\ndir = {json.dumps(str(directory / 'node'))}\n")
+    limits = f'max_held = {HELD + 1}\nmax_connections = {HELD + 200}\nhold_budget = "1m"\ndrain_timeout = "2m"\n'
+    config.write_text(
+        f"[gateway]\nhttp_port = 0\ngrpc_port = 0\n{limits}[node]\ndir = {json.dumps(str(directory / 'node'))}\n"
+    )
     with open(directory / "agent.log", "w") as log:
-        process = subprocess.Popen(
-            [BINARY, "serve", "--json", "--config", config], stdout=subprocess.PIPE, stderr=log
-        )
+        process = subprocess.Popen([BINARY, "serve", "--json", "--config", config], stdout=subprocess.PIPE, stderr=log)
     return process, lines_of(process), config
 
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use qmoor_plan::access::{Scope, classify_grpc, limit_grpc, limit_rest, classify_rest};
+use qmoor_plan::access::{Scope, classify_grpc, classify_rest, limit_grpc, limit_rest};
 
 const PATHS: [&str; 6] = [
     "/qdrant.Points/Upsert",

@@ -39,7 +39,7 @@ pub(crate) async fn run(global: &Global, args: Keys, out: Output) -> Result<(), 
 }
 
 fn row(key: &KeyInfo, now: Timestamp) -> Vec<String> {
-    let ends = key.until.map_or_else(|| "-".to_owned(), |until| until.to_string());
+    let ends = key.until.map_or_else(|| "-".to_owned(), |until| format!("{until:.0}"));
     let collections = key.collections.as_ref().map_or_else(|| "all".to_owned(), Scope::to_string);
     vec![key.id.clone(), key.role.to_string(), super::age(now, key.created), ends, collections]
 }
@@ -50,9 +50,11 @@ async fn rotate(agent: &Client, wanted: &RotateRequest, out: Output) -> Result<(
     let limit = fresh.info.collections.as_ref();
     let limit = limit.map(|names| format!(", limited to {names}")).unwrap_or_default();
     let before = match wanted.overlap_ms {
-        Some(_) => "The key before it ends by itself: `qmoor keys list` shows when.",
+        Some(_) => {
+            "The key before it, if there was one, ends by itself: `qmoor keys list` shows when."
+        }
         None => {
-            "The key before it stays valid: `qmoor keys list` shows its id, `qmoor keys revoke ID` ends it."
+            "The key before it, if there was one, stays valid: `qmoor keys list` shows its id, `qmoor keys revoke ID` ends it."
         }
     };
     let text = format!(

@@ -69,34 +69,28 @@ fn attack(
     Attack { name, first, each: Box::new(each), reads }
 }
 
-fn attacks(key: &str) -> Vec<Attack> {
-    let key = key.to_owned();
+fn stream(number: u32) -> u32 {
+    number * 2 + 1
+}
+
+/// Requests that are opened by the thousand, and taken back or left.
+fn requests(key: &str) -> Vec<Attack> {
     let settings = frame(SETTINGS, 0, 0, &[]);
     let tiny = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 1]);
-    let stream = |number: u32| number * 2 + 1;
-    let get = block("GET", "/collections", &[("api-key", &key)]);
+    let get = block("GET", "/collections", &[("api-key", key)]);
     let nobody = block("GET", "/collections", &[]);
-    let write = block(
-        "PUT",
-        "/collections/c/points",
-        &[("api-key", &key), ("content-type", "application/json")],
-    );
-    let reset = [0, 0, 0, 8];
-    let with = |get: &Vec<u8>, flags: u8| {
-        let get = get.clone();
+    let json = ("content-type", "application/json");
+    let write = block("PUT", "/collections/c/points", &[("api-key", key), json]);
+    let reset = |block: &Vec<u8>, flags: u8| {
+        let block = block.clone();
         move |number: u32| {
-            let headers = frame(HEADERS, END_HEADERS | flags, stream(number), &get);
-            [headers, frame(RST_STREAM, 0, stream(number), &reset)].concat()
+            let headers = frame(HEADERS, END_HEADERS | flags, stream(number), &block);
+            [headers, frame(RST_STREAM, 0, stream(number), &[0, 0, 0, 8])].concat()
         }
     };
-    let opened = {
-        let get = get.clone();
-        move |number: u32| frame(HEADERS, END_HEADERS | END_STREAM, stream(number), &get)
-    };
-    let opened_tiny = opened.clone();
-    let never_ended = {
-        let write = write.clone();
-        move |number: u32| frame(HEADERS, END_HEADERS, stream(number), &write)
+    let open = |block: &Vec<u8>, flags: u8| {
+        let block = block.clone();
+        move |number: u32| frame(HEADERS, END_HEADERS | flags, stream(number), &block)
     };
     let dribble = {
         let write = write.clone();
@@ -105,48 +99,42 @@ fn attacks(key: &str) -> Vec<Attack> {
             _ => frame(DATA, 0, 1, b""),
         }
     };
-    let big: Vec<u8> =
-        (0..100).flat_map(|_| block("a", "b", &[("cookie", &"x".repeat(120))])).collect();
+    let first = || settings.clone();
     vec![
-        attack("rapid reset with a key", true, settings.clone(), with(&get, END_STREAM)),
-        attack("rapid reset without a key", true, settings.clone(), with(&nobody, END_STREAM)),
-        attack("rapid reset of writes", true, settings.clone(), with(&write, 0)),
-        attack("rapid reset, never reading", false, settings.clone(), with(&get, END_STREAM)),
-        attack(
-            "endless continuation",
-            true,
-            [settings.clone(), frame(HEADERS, 0, 1, &get)].concat(),
-            move |_| frame(CONTINUATION, 0, 1, &[0, 1, b'x', 4, b'y', b'y', b'y', b'y']),
-        ),
-        attack(
-            "empty continuation",
-            true,
-            [settings.clone(), frame(HEADERS, 0, 1, &get)].concat(),
-            move |_| frame(CONTINUATION, 0, 1, &[]),
-        ),
-        attack("large heads", true, settings.clone(), move |number| {
-            frame(
-                HEADERS,
-                END_HEADERS | END_STREAM,
-                stream(number),
-                big.get(..16_000).unwrap_or(&big),
-            )
+        attack("rapid reset with a key", true, first(), reset(&get, END_STREAM)),
+        attack("rapid reset without a key", true, first(), reset(&nobody, END_STREAM)),
+        attack("rapid reset of writes", true, first(), reset(&write, 0)),
+        attack("rapid reset, never reading", false, first(), reset(&get, END_STREAM)),
+        attack("more streams than allowed", true, first(), open(&get, END_STREAM)),
+        attack("tiny windows, never reading", false, tiny, open(&get, END_STREAM)),
+        attack("writes that never end", true, first(), open(&write, 0)),
+        attack("empty data", true, first(), dribble),
+    ]
+}
+
+/// Heads without an end, and frames that are about the connection alone.
+fn frames(key: &str) -> Vec<Attack> {
+    let settings = || frame(SETTINGS, 0, 0, &[]);
+    let get = block("GET", "/collections", &[("api-key", key)]);
+    let begun = [settings(), frame(HEADERS, 0, 1, &get)].concat();
+    let cookie = ("cookie", "x".repeat(120));
+    let large: Vec<u8> =
+        (0..100).flat_map(|_| block("a", "b", &[(cookie.0, &cookie.1)])).take(16_000).collect();
+    let ping = |number: u32| frame(PING, 0, 0, &u64::from(number).to_be_bytes());
+    let set = |_| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9]);
+    vec![
+        attack("endless continuation", true, begun.clone(), |_| {
+            frame(CONTINUATION, 0, 1, &[0, 1, b'x', 4, b'y', b'y', b'y', b'y'])
         }),
-        attack("settings", true, settings.clone(), |_| frame(SETTINGS, 0, 0, &[0, 3, 0, 0, 0, 9])),
-        attack("settings, never reading", false, settings.clone(), |_| frame(SETTINGS, 0, 0, &[])),
-        attack("pings", true, settings.clone(), |number| {
-            frame(PING, 0, 0, &u64::from(number).to_be_bytes())
+        attack("empty continuation", true, begun, |_| frame(CONTINUATION, 0, 1, &[])),
+        attack("large heads", true, settings(), move |number| {
+            frame(HEADERS, END_HEADERS | END_STREAM, stream(number), &large)
         }),
-        attack("pings, never reading", false, settings.clone(), |number| {
-            frame(PING, 0, 0, &u64::from(number).to_be_bytes())
-        }),
-        attack("window updates", true, settings.clone(), |_| {
-            frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])
-        }),
-        attack("more streams than allowed", true, settings.clone(), opened),
-        attack("tiny windows, never reading", false, tiny, opened_tiny),
-        attack("writes that never end", true, settings.clone(), never_ended),
-        attack("empty data", true, settings, dribble),
+        attack("settings", true, settings(), set),
+        attack("settings, never reading", false, settings(), set),
+        attack("pings", true, settings(), ping),
+        attack("pings, never reading", false, settings(), ping),
+        attack("window updates", true, settings(), |_| frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
     ]
 }
 
@@ -192,7 +180,8 @@ async fn floods_of_frames_cost_little_and_keep_nobody_out() {
         .await
         .unwrap();
     let calm = agent.resident();
-    for attack in attacks(&agent.index_key) {
+    let key = agent.index_key.clone();
+    for attack in requests(&key).into_iter().chain(frames(&key)) {
         let name = attack.name;
         let (begun, before) = (Instant::now(), agent.processor());
         let until = begun + Duration::from_secs(3);
