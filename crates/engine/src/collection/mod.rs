@@ -21,6 +21,7 @@ mod write;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -68,6 +69,8 @@ pub(crate) struct Collection {
     /// It was removed: whoever still holds it must not write to it.
     dropped: AtomicBool,
     upkeep: Upkeep,
+    /// The data directory stays locked as long as anybody works on this. Last, so that it is let go last.
+    _data_lock: Arc<std::fs::File>,
 }
 
 #[derive(Debug, Default)]
@@ -89,19 +92,20 @@ impl Collection {
         dir: PathBuf,
         name: &str,
         config: CollectionConfig,
+        lock: &Arc<std::fs::File>,
     ) -> Result<Self, ApiError> {
         let failed =
             |error: std::io::Error| ApiError::internal("cannot make the collection", &error);
         fs::create_dir_all(&dir).map_err(failed)?;
         let shard = ShardSlot::create(&dir.join(SHARD_FOLDER), &config)?;
         sync_tree(&dir).map_err(failed)?;
-        let collection = Self::holding(dir, name.to_owned(), config, shard);
+        let collection = Self::holding(dir, name.to_owned(), config, shard, lock);
         collection.keep_settings(&collection.settings.read())?;
         Ok(collection)
     }
 
     /// Opens a collection. `None` when the folder is none: what a crash left of one is removed.
-    pub(crate) fn load(dir: &Path) -> Result<Option<Self>, ApiError> {
+    pub(crate) fn load(dir: &Path, lock: &Arc<std::fs::File>) -> Result<Option<Self>, ApiError> {
         let failed =
             |error: std::io::Error| ApiError::internal("cannot open the collection", &error);
         let file = dir.join(SETTINGS_FILE);
@@ -123,10 +127,16 @@ impl Collection {
             fs::remove_dir_all(&unfinished).map_err(failed)?;
         }
         let shard = ShardSlot::load(&path, &config)?;
-        Ok(Some(Self::holding(dir.to_owned(), name, config, shard)))
+        Ok(Some(Self::holding(dir.to_owned(), name, config, shard, lock)))
     }
 
-    fn holding(dir: PathBuf, name: String, config: CollectionConfig, shard: ShardSlot) -> Self {
+    fn holding(
+        dir: PathBuf,
+        name: String,
+        config: CollectionConfig,
+        shard: ShardSlot,
+        lock: &Arc<std::fs::File>,
+    ) -> Self {
         let log = LogSync::new(dir.join(SHARD_FOLDER).join(qdrant_edge::WAL_PATH));
         Self {
             name,
@@ -141,6 +151,7 @@ impl Collection {
             unoptimized: AtomicBool::new(true),
             dropped: AtomicBool::new(false),
             upkeep: Upkeep::default(),
+            _data_lock: Arc::clone(lock),
         }
     }
 

@@ -47,8 +47,9 @@ pub(crate) struct Node {
     /// Held while collections or aliases are made, changed or removed.
     admin: Mutex<()>,
     keeper: Keeper,
-    /// Locked as long as this process has the directory open.
-    _lock: std::fs::File,
+    /// Shared with every collection: whoever still works on one, such as an optimizer that outlives the node,
+    /// keeps other processes out.
+    lock: Arc<std::fs::File>,
 }
 
 /// What each name stands for.
@@ -68,14 +69,14 @@ impl Node {
         let failed = |error: std::io::Error| ApiError::internal("cannot open the data", &error);
         let folder = data.join(COLLECTIONS_FOLDER);
         fs::create_dir_all(&folder).map_err(failed)?;
-        let lock = lock(data)?;
+        let lock = Arc::new(lock(data)?);
         sync_dir(data).map_err(failed)?;
-        let collections = load_all(&folder)?;
+        let collections = load_all(&folder, &lock)?;
         let aliases = load_aliases(data, &collections)?;
         let names = Arc::new(RwLock::new(Names { collections, aliases }));
         let keeper = Keeper::start(Arc::clone(&names))
             .map_err(|error| ApiError::internal("cannot start a thread", &error))?;
-        Ok(Self { data: data.to_owned(), names, admin: Mutex::new(()), keeper, _lock: lock })
+        Ok(Self { data: data.to_owned(), names, admin: Mutex::new(()), keeper, lock })
     }
 
     /// Makes a collection. Durable when it returns; true always.
@@ -101,11 +102,12 @@ impl Node {
         let folder = self.data.join(COLLECTIONS_FOLDER);
         check_room(&folder)?;
         let dir = folder.join(Uuid::new_v4().to_string());
-        let made = Collection::create(dir.clone(), name, config).and_then(|collection| {
-            sync_dir(&folder)
-                .map_err(|error| ApiError::internal("cannot make the collection", &error))?;
-            Ok(collection)
-        });
+        let made =
+            Collection::create(dir.clone(), name, config, &self.lock).and_then(|collection| {
+                sync_dir(&folder)
+                    .map_err(|error| ApiError::internal("cannot make the collection", &error))?;
+                Ok(collection)
+            });
         match made {
             Ok(collection) => {
                 self.names.write().collections.insert(name.to_owned(), Arc::new(collection));
@@ -265,7 +267,10 @@ fn lock(data: &Path) -> Result<std::fs::File, ApiError> {
     }
 }
 
-fn load_all(folder: &Path) -> Result<BTreeMap<String, Arc<Collection>>, ApiError> {
+fn load_all(
+    folder: &Path,
+    lock: &Arc<std::fs::File>,
+) -> Result<BTreeMap<String, Arc<Collection>>, ApiError> {
     let failed = |error: std::io::Error| ApiError::internal("cannot open the data", &error);
     let mut dirs = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed)? {
@@ -275,7 +280,7 @@ fn load_all(folder: &Path) -> Result<BTreeMap<String, Arc<Collection>>, ApiError
         }
     }
     let loaded = in_parallel(dirs, |dir| {
-        Collection::load(&dir)
+        Collection::load(&dir, lock)
             .map_err(|error| ApiError::Internal(format!("{}: {error}", dir.display())))
     });
     let mut collections = BTreeMap::new();

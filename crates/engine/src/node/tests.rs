@@ -87,6 +87,24 @@ fn one_process_at_a_time() {
 }
 
 #[test]
+fn whoever_still_works_on_a_collection_keeps_other_processes_out() {
+    let data = tempfile::tempdir().unwrap();
+    // The collection is made in the first round and loaded in the second.
+    let mut next = Some(node(data.path()));
+    for _ in 0..2 {
+        let node = next.take().unwrap();
+        let at_work = node.collection("c").unwrap();
+        node.close().unwrap();
+        node.keeper.stop_wholly();
+        drop(node);
+        let error = Node::open(data.path()).unwrap_err();
+        assert!(error.to_string().contains("open in another process"), "{error}");
+        drop(at_work);
+        next = Some(Node::open(data.path()).unwrap());
+    }
+}
+
+#[test]
 fn a_half_made_and_a_half_removed_collection_are_tidied_away() {
     let data = tempfile::tempdir().unwrap();
     let node = node(data.path());
