@@ -240,11 +240,11 @@ async fn run(
         made.phases.clone_from(&steps.phases);
         let outcome = match next(steps.state()) {
             Some(Next::Take(step)) => {
-                let work = async { Ok(((), point::take(tools, &mut made, step).await?)) };
+                let work = async { Ok(((), Box::pin(point::take(tools, &mut made, step)).await?)) };
                 steps.take(step, work).await
             }
             Some(Next::BringBack(step)) => {
-                let work = async { Ok(((), point::take(tools, &mut made, step).await?)) };
+                let work = async { Ok(((), Box::pin(point::take(tools, &mut made, step)).await?)) };
                 steps.bring_back(step, work).await
             }
             Some(Next::Finish { ok: true }) => return report(tools, steps, &made).await,

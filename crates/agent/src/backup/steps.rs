@@ -91,7 +91,7 @@ impl<'a> Steps<'a> {
                         return Err(error);
                     }
                     Err(error) => {
-                        tracing::error!(id = self.id, %error, "journal: a record could not be written")
+                        tracing::error!(id = self.id, %error, "journal: a record could not be written");
                     }
                     Ok(()) => {}
                 }

@@ -341,7 +341,8 @@ impl EngineProcess {
         let (run, endpoint) = match &self.spec.runs_in {
             RunsIn::Child(program) => self.launch_child(program).await?,
             RunsIn::Container(container) => {
-                container::launch(&self.spec, container, self.up.clone()).await?
+                // Large, and awaited deep inside of everything that starts an engine.
+                Box::pin(container::launch(&self.spec, container, self.up.clone())).await?
             }
         };
         *self.running.lock() = Some(run.clone());

@@ -84,8 +84,11 @@ fn volume(config: &Config, reader: &mut Reader<'_>) {
     apart(&pairs, reader);
 }
 
+/// A folder and the key that names it.
+type Named = (&'static str, PathBuf);
+
 /// Tells of each first folder that is inside the second.
-fn apart(pairs: &[(&(&'static str, PathBuf), &(&'static str, PathBuf))], reader: &mut Reader<'_>) {
+fn apart(pairs: &[(&Named, &Named)], reader: &mut Reader<'_>) {
     let mut seen = Vec::new();
     for (inner, outer) in pairs {
         if !inner.1.starts_with(&outer.1) || seen.contains(&(outer.0, inner.0)) {

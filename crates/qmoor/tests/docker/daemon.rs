@@ -41,11 +41,13 @@ impl Daemon {
     fn run(dir: &Path, bridge: &str) -> Child {
         let log = std::fs::File::options().create(true).append(true).open(dir.join("log")).unwrap();
         let at = |name: &str| dir.join(name).to_string_lossy().into_owned();
+        // The host's own settings are for its own daemon.
+        std::fs::write(dir.join("config.json"), "{}").unwrap();
         let driver = output(Command::new("docker").args(["info", "-f", "{{.Driver}}"]));
         Command::new("dockerd")
             .args([
                 "--config-file",
-                "/dev/null",
+                &at("config.json"),
                 "--data-root",
                 &at("data"),
                 "--exec-root",
@@ -139,10 +141,11 @@ async fn a_daemon_restarted_in_the_middle_of_a_backup_or_between_is_outlived() {
         let mut seen = Some(seen);
         let request = BackupRequest::default();
         let made = agent.control.backup(&request, |progress| {
-            if progress.step == step && !begun.swap(true, Ordering::Relaxed) {
-                if let Some(seen) = seen.take() {
-                    seen.send(()).unwrap();
-                }
+            if progress.step == step
+                && !begun.swap(true, Ordering::Relaxed)
+                && let Some(seen) = seen.take()
+            {
+                seen.send(()).unwrap();
             }
         });
         let restarting = async {

@@ -19,8 +19,13 @@ async fn clients_talk_to_the_container_and_its_backups_are_proved_from_the_snaps
     agent.fill(120).await;
     let (status, _) = ask(&agent.http, "wrong", Method::GET, "/collections", &Value::Null).await;
     assert_eq!(status, 401);
-    let search = place.verb(&["search", "-c", "docs", "--limit", "1", "x"]);
-    assert!(search.is_err() || search.is_ok(), "the key of the container is the command's own");
+    let notes = place.path().join("notes");
+    std::fs::create_dir(&notes).unwrap();
+    std::fs::write(notes.join("ships.md"), "A ship at rest is held by two anchors.").unwrap();
+    // The commands of the host are given the container's own key.
+    place.verb(&["index", "notes", "-c", "notes"]).unwrap();
+    let found = place.verb(&["search", "-c", "notes", "what holds a ship?"]).unwrap();
+    assert_eq!(found[0]["doc"], "ships.md");
 
     let report = agent.backup(&BackupRequest::default()).await.unwrap();
     assert_eq!(report.grade, Grade::Clean);
@@ -31,6 +36,18 @@ async fn clients_talk_to_the_container_and_its_backups_are_proved_from_the_snaps
     assert!(agent.backup(&freeze).await.is_err(), "nobody holds the writes");
     let refused = place.verb(&["keys", "rotate", "index"]).unwrap_err();
     assert!(refused.contains("Qdrant's own"), "{refused}");
+
+    // Without a gateway it needs no agent to come back: whoever starts it again, the agent follows.
+    assert_eq!(place.inspect("{{.HostConfig.RestartPolicy.Name}}"), "unless-stopped");
+    let before = agent.control.status().await.unwrap().engine.pid.unwrap();
+    crate::host::signal(before, "KILL");
+    crate::host::until("another process", async || {
+        let engine = agent.control.status().await.unwrap().engine;
+        engine.pid.filter(|now| engine.up && *now != before)
+    })
+    .await;
+    assert_eq!(agent.backup(&BackupRequest::default()).await.unwrap().grade, Grade::Clean);
+    assert_eq!(place.inspect("{{.HostConfig.RestartPolicy.Name}}"), "unless-stopped");
 
     // The container goes on without its agent, under the same keys.
     let http = crate::host::docker(&["port", &place.container(), "6333"]);

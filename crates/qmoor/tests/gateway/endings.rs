@@ -69,7 +69,7 @@ async fn stop_engine(node: &Node) -> Stopped {
     };
     let waited = async {
         while !stopped() {
-            tokio::task::yield_now().await
+            tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(LONG, waited).await.expect("the engine does not stop");

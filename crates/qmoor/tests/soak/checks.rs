@@ -6,7 +6,7 @@ use std::process::Command;
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
 use qmoor_agent::gate::Phase;
-use qmoor_plan::backup::{Event, Record, Step};
+use qmoor_plan::backup::{Event, RECORD_VERSION, Record, Step};
 use qmoor_plan::manifest::Grade;
 use serde_json::Value;
 
@@ -154,6 +154,7 @@ pub(crate) fn repository(place: &Place, listed: &[BackupInfo]) {
 #[test]
 fn a_grade_is_not_borne_out_by_a_stop_that_failed_or_an_engine_that_was_killed() {
     let record = |second: i64, event| Record {
+        version: RECORD_VERSION,
         seq: 1,
         at: Timestamp::from_second(second).unwrap(),
         backup: "b".to_owned(),

@@ -172,7 +172,8 @@ fn freezing_process(disk: &Disk) -> Child {
         }
         all.push_str(&line);
     }
-    panic!("it froze nothing: {all}");
+    let ended = child.wait().unwrap();
+    panic!("it froze nothing and ended with {ended}: {all}");
 }
 
 fn kill(signal: &str, target: &str) {

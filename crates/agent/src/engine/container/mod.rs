@@ -141,15 +141,16 @@ pub(super) async fn launch(
     let found = inspect(&docker, &container.name).await?;
     if let Some(found) = &found {
         ours(container, found)?;
-        if is_running(found) && label(found, LABEL_SPEC) == Some(wanted.as_str()) {
-            if let Some(keys) = secret::read(container) {
-                tracing::info!(name = container.name, "engine: a running container is taken over");
-                let taken = follow(&docker, spec, container, keys, up.clone(), deadline).await;
-                match taken {
-                    // It was on its way down when it was found.
-                    Err(EngineError::Died { .. }) => {}
-                    taken => return taken,
-                }
+        if is_running(found)
+            && label(found, LABEL_SPEC) == Some(wanted.as_str())
+            && let Some(keys) = secret::read(container)
+        {
+            tracing::info!(name = container.name, "engine: a running container is taken over");
+            let taken = follow(&docker, spec, container, keys, up.clone(), deadline).await;
+            match taken {
+                // It was on its way down when it was found.
+                Err(EngineError::Died { .. }) => {}
+                taken => return taken,
             }
         }
     }
@@ -234,7 +235,7 @@ fn owned(
     let pid = found.state.as_ref().and_then(|state| state.pid).unwrap_or_default();
     let (docker, container) = (docker.clone(), container.clone());
     Running::owned(u32::try_from(pid).unwrap_or_default(), up, |inbox| async move {
-        own::own(&docker, &container, inbox).await
+        own::own(&docker, &container, pid, inbox).await
     })
 }
 
@@ -265,7 +266,8 @@ async fn follow(
     };
     match ready::wait(docker, spec, container, &run, &endpoint, deadline).await {
         Ok(()) => {
-            restarts(docker, container, !container.is_scratch).await?;
+            // Behind a gateway it is of no use without its agent, which starts it again sooner.
+            restarts(docker, container, container.is_door).await?;
             lineage::note(&spec.data, lineage_of(container));
             Ok((run, endpoint))
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bollard::Docker;
+use bollard::models::ContainerInspectResponse;
 use bollard::query_parameters::{KillContainerOptionsBuilder, WaitContainerOptionsBuilder};
 use futures::StreamExt;
 use tokio::sync::mpsc;
@@ -13,6 +14,8 @@ use super::{ContainerSpec, is_missing, is_running, remove};
 
 /// How long the daemon may take over a signal.
 const SIGNAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// How often it is looked whether the container still runs the same process.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The pause before a daemon that did not answer is asked again.
 const DAEMON_PAUSE: Duration = Duration::from_millis(250);
 
@@ -21,9 +24,10 @@ const DAEMON_PAUSE: Duration = Duration::from_millis(250);
 pub(super) async fn own(
     docker: &Docker,
     container: &ContainerSpec,
+    pid: i64,
     mut inbox: mpsc::Receiver<Order>,
 ) -> Exit {
-    let ended = ended(docker, &container.name);
+    let ended = ended(docker, &container.name, pid);
     tokio::pin!(ended);
     let exit = loop {
         tokio::select! {
@@ -43,14 +47,19 @@ pub(super) async fn own(
     exit
 }
 
-/// Waits for the end. A daemon that goes away is waited for: only it knows how the container ended.
-async fn ended(docker: &Docker, name: &str) -> Exit {
+/// Waits for the end of this process. A daemon that goes away is waited for: only it knows how the container ended. One
+/// that it starts again at once, as its restart policy says, is another: the daemon does not call that an end.
+async fn ended(docker: &Docker, name: &str, pid: i64) -> Exit {
     loop {
         let options = WaitContainerOptionsBuilder::new().condition("not-running").build();
-        // Whatever comes, an error too, is a reason to look.
-        let _told = docker.wait_container(name, Some(options)).next().await;
+        let mut told = docker.wait_container(name, Some(options));
+        // Whatever comes, an error too, is a reason to look, and so is time.
+        let _told = timeout(LOOK_EVERY, told.next()).await;
         match docker.inspect_container(name, None).await {
-            Ok(found) if is_running(&found) => {}
+            Ok(found) if is_running(&found) && is_process(&found, pid) => continue,
+            Ok(found) if is_running(&found) => {
+                return Exit { code: None, out_of_memory: false };
+            }
             Ok(found) => {
                 let state = found.state.unwrap_or_default();
                 let code = state.exit_code.and_then(|code| i32::try_from(code).ok());
@@ -63,6 +72,10 @@ async fn ended(docker: &Docker, name: &str) -> Exit {
         }
         sleep(DAEMON_PAUSE).await;
     }
+}
+
+fn is_process(container: &ContainerInspectResponse, pid: i64) -> bool {
+    container.state.as_ref().and_then(|state| state.pid) == Some(pid)
 }
 
 /// A signal that does not arrive is repeated by whoever wants the end.
