@@ -13,6 +13,7 @@ use crate::error::NodeError;
 use crate::node::{NodeContext, Progress, Watch};
 use crate::restore::{check_with_engine, free_near, remove};
 use crate::store::StoreError;
+use crate::volume::VolumeError;
 
 /// What a drill showed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -131,6 +132,13 @@ fn proves_nothing(error: &NodeError) -> bool {
                     | StoreError::KeyMissing { .. }
                     | StoreError::WrongKey { .. }
                     | StoreError::Vanished { .. }
+                    | StoreError::Unfit { .. }
+                    | StoreError::NoImage
+                    | StoreError::Volume(
+                        VolumeError::Io { .. }
+                            | VolumeError::ToolMissing { .. }
+                            | VolumeError::NoClone { .. }
+                    )
             )
     )
 }

@@ -325,7 +325,14 @@ fn plan_of(
         data.with_file_name(name)
     };
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
-    let aside = beside(&format!("old-{now}"));
+    // Two restores may begin within one second, and what the first one has kept must not stand in the way.
+    let aside = (1..)
+        .map(|number| match number {
+            1 => beside(&format!("old-{now}")),
+            number => beside(&format!("old-{now}-{number}")),
+        })
+        .find(|aside| !aside.exists())
+        .unwrap_or_else(|| beside(&format!("old-{now}")));
     let bytes = entry.bytes_total;
     let bytes_free = free_near(&data)?;
     let mut refusals = Vec::new();

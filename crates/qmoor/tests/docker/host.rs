@@ -233,6 +233,15 @@ impl Agent {
         self.key
     }
 
+    /// Waits until this many points are there: an engine that has just died is not known to be down at once.
+    pub(crate) async fn points_back(&self, count: usize) {
+        until("the points are back", async || {
+            let found = try_points(&self.http, &self.key).await;
+            found.is_ok_and(|points| points.len() == count).then_some(())
+        })
+        .await;
+    }
+
     /// Waits until what it has to do at its start is done.
     pub(crate) async fn idle(&self) {
         until("the agent is idle", async || {
@@ -263,11 +272,17 @@ pub(crate) async fn fill(http: &str, key: &str, count: u64) {
 }
 
 pub(crate) async fn points(http: &str, key: &str) -> Vec<u64> {
+    try_points(http, key).await.unwrap_or_else(|answer| panic!("{answer}"))
+}
+
+async fn try_points(http: &str, key: &str) -> Result<Vec<u64>, Value> {
     let path = "/collections/docs/points/scroll";
     let (status, answer) = ask(http, key, Method::POST, path, &json!({"limit": 10_000})).await;
-    assert_eq!(status, 200, "{answer}");
-    let found = answer["result"]["points"].as_array().unwrap();
-    found.iter().map(|point| point["id"].as_u64().unwrap()).collect()
+    let found = answer["result"]["points"].as_array().filter(|_| status == 200);
+    match found {
+        Some(points) => Ok(points.iter().map(|point| point["id"].as_u64().unwrap()).collect()),
+        None => Err(answer),
+    }
 }
 
 pub(crate) async fn ask(

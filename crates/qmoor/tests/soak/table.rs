@@ -80,7 +80,7 @@ impl Table {
 impl fmt::Display for Table {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (kills, seed, seconds) = (self.kills(), self.seed, self.elapsed().as_secs());
-        write!(f, "soak: {kills} kills in {seconds} s, QMOOR_SOAK_SEED={seed}\n")?;
+        writeln!(f, "soak: {kills} kills in {seconds} s, QMOOR_SOAK_SEED={seed}")?;
         self.row(f, "kills", |kind| kind.as_str().to_owned())?;
         for (at, kinds) in &self.hits {
             self.row(f, at, |kind| kinds.get(&kind).map_or_else(String::new, u32::to_string))?;
