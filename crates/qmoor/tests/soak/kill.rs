@@ -66,7 +66,7 @@ pub(crate) enum Moment {
 }
 
 impl Moment {
-    pub(crate) fn draw(random: &mut StdRng) -> Self {
+    pub(crate) fn draw(random: &mut StdRng, steps: &[Step]) -> Self {
         // Most of what can go wrong is in the first moments after a record.
         let after = match random.random_range(0..3) {
             0 => Duration::ZERO,
@@ -77,7 +77,7 @@ impl Moment {
             0 => Self::After(random.random_range(Duration::ZERO..LATEST)),
             1 => Self::Records(random.random_range(1..=RECORDS_AHEAD), after),
             _ => {
-                let step = Step::ALL[random.random_range(0..Step::ALL.len())];
+                let step = steps[random.random_range(0..steps.len())];
                 Self::At { step, done: random.random(), after }
             }
         }

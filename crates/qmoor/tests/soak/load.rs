@@ -5,6 +5,7 @@ use std::time::Duration;
 use qdrant_client::Qdrant;
 use qdrant_client::qdrant::{CountPointsBuilder, QueryPointsBuilder};
 use qmoor_agent::backup::BackupRequest;
+use qmoor_plan::backup::Mode;
 use qmoor_plan::manifest::Grade;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -39,6 +40,7 @@ impl Load {
         agent: &Agent,
         round: &Round,
         writers: Vec<Writer>,
+        mode: Mode,
         random: &mut StdRng,
     ) -> Self {
         let mut tasks = JoinSet::new();
@@ -52,9 +54,10 @@ impl Load {
         let reader = tokio::spawn(read(agent.client(), round.clone()));
         let (control, round) = (agent.control.clone(), round.clone());
         let backups = tokio::spawn(async move {
+            let request = BackupRequest { mode, ..BackupRequest::default() };
             let mut made = Vec::new();
             while !round.is_over() {
-                match control.backup(&BackupRequest::default(), |_| {}).await {
+                match control.backup(&request, |_| {}).await {
                     Ok(report) => {
                         assert_ne!(report.grade, Grade::Crash, "{report:?}");
                         let exit_code = report.manifest.engine.exit_code;

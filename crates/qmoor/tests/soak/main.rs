@@ -8,6 +8,7 @@
 //! - `QMOOR_SOAK_MINUTES`: ends after this time, with fewer kills.
 //! - `QMOOR_SOAK_SEED`: draws as an earlier run did.
 //! - `QMOOR_SOAK_CONFIG`: a TOML file whose settings go over those of the node.
+//! - `QMOOR_SOAK_MODE`: `stop` or `freeze`, how the points are made.
 //! - `QMOOR_SOAK_DIR`: where the node's files are.
 //! - `QMOOR_BIN`: another binary than the one just built.
 #![allow(

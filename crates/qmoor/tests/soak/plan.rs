@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use qmoor_plan::backup::Mode;
 use toml::{Table, Value};
 
 /// Kills of a run that nobody asked for more of.
@@ -43,6 +44,8 @@ pub(crate) struct Plan {
     pub(crate) time: Option<Duration>,
     pub(crate) seed: u64,
     pub(crate) settings: Table,
+    /// How the points of the backups are made.
+    pub(crate) mode: Mode,
     pub(crate) above: PathBuf,
 }
 
@@ -72,6 +75,11 @@ impl Plan {
             time: minutes.or_else(|| asked.is_none().then_some(TIME)),
             seed: number("QMOOR_SOAK_SEED").unwrap_or_else(rand::random),
             settings,
+            mode: match variable("QMOOR_SOAK_MODE").as_deref() {
+                None | Some("stop") => Mode::Stop,
+                Some("freeze") => Mode::Freeze,
+                Some(other) => panic!("QMOOR_SOAK_MODE is stop or freeze, not {other}"),
+            },
             above: above.unwrap_or_else(|| PathBuf::from(env!("CARGO_TARGET_TMPDIR"))),
         }
     }

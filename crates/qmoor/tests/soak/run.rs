@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use qmoor_plan::backup::{Course, Mode, Step};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rustix::process::Signal;
@@ -40,7 +41,16 @@ pub(crate) struct Soak {
     made: BTreeSet<String>,
     /// Backups whose grade was held against the engine's end.
     graded: BTreeSet<String>,
+    /// How the points of the backups are made, and the steps that this takes.
+    mode: Mode,
+    steps: Vec<Step>,
     rounds: u32,
+}
+
+/// The steps of a backup of this mode, pruning too.
+fn steps(mode: Mode) -> Vec<Step> {
+    let course = Course { mode, freezes: mode == Mode::Freeze, holds: true };
+    course.steps().into_iter().chain([Step::Prune]).collect()
 }
 
 impl Soak {
@@ -65,6 +75,8 @@ impl Soak {
             has_restic,
             made: BTreeSet::new(),
             graded: BTreeSet::new(),
+            mode: plan.mode,
+            steps: steps(plan.mode),
             rounds: 0,
         }
     }
@@ -80,8 +92,9 @@ impl Soak {
         let agent = self.agent.take().expect("between rounds there is one");
         let round = Round::new(&self.version);
         let writers = std::mem::take(&mut self.writers);
-        let load = Load::begin(&agent, &round, writers, &mut self.random);
-        let (kind, moment) = (Kind::draw(&mut self.random), Moment::draw(&mut self.random));
+        let load = Load::begin(&agent, &round, writers, self.mode, &mut self.random);
+        let (kind, moment) =
+            (Kind::draw(&mut self.random), Moment::draw(&mut self.random, &self.steps));
         let said = format!("round {}: {kind:?} {moment:?}", self.rounds);
         moment.come(&mut self.journal).await;
         let agent = match kind {

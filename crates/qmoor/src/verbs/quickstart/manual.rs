@@ -20,6 +20,7 @@ const PAGES: &[Page] = pages![
     "gateway.md",
     "indexing.md",
     "quickstart.md",
+    "security.md",
 ];
 
 /// Questions that the manual answers.
