@@ -122,8 +122,9 @@ def median(values):
     return float(np.median(values))
 
 
-def cut(label, directory, settings, mode, points, dimensions):
+def cut(way, directory, points, dimensions):
     """One row: several backups of one node under load."""
+    label, settings, mode = way
     node = Node(directory, settings)
     try:
         node.make(dimensions)
@@ -176,7 +177,7 @@ def table(rows):
 
 def small_change(directory, gigabytes, dimensions):
     """What the second restic backup costs after one in a hundred points has changed, and then one in twenty."""
-    node = Node(directory, "backup.max_pause = \"10m\"\n")
+    node = Node(directory, 'backup.max_pause = "10m"\n')
     rows = []
     try:
         points = int(gigabytes * 1e9 / (dimensions * 4))
@@ -208,6 +209,13 @@ def small_change(directory, gigabytes, dimensions):
     return rows
 
 
+def has_docker():
+    """Whether a Docker engine answers."""
+    if not shutil.which("docker"):
+        return False
+    return subprocess.run(["docker", "info"], check=False, capture_output=True).returncode == 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=50_000)
@@ -215,8 +223,8 @@ def main():
     parser.add_argument("--gigabytes", type=float, default=1.0, help="size of the data of the second table")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="qmoor-bench-") as scratch:
-        scratch = Path(scratch)
+    with tempfile.TemporaryDirectory(prefix="qmoor-bench-") as temporary:
+        scratch = Path(temporary)
         disk = mounted(scratch)
         try:
             image = 'volume.kind = "image"\nvolume.size = "4GiB"\n'
@@ -227,7 +235,7 @@ def main():
                 ("embedded, image, clone, stop", image + 'store.kind = "clone"\n', "stop"),
                 ("embedded, image, clone, freeze", image + 'store.kind = "clone"\n', "freeze"),
             ]
-            if shutil.which("docker") and subprocess.run(["docker", "info"], capture_output=True).returncode == 0:
+            if has_docker():
                 subprocess.run([ROOT / "tests/docker/build-images", BINARY], check=True)
                 ways += [
                     ("docker, directory, restic, stop", docker, "stop"),
@@ -237,12 +245,14 @@ def main():
             else:
                 print("SKIPPED: the docker engine, since no Docker engine answers", file=sys.stderr)
             rows = []
-            for number, (label, settings, mode) in enumerate(ways):
+            for number, way in enumerate(ways):
                 directory = disk / str(number)
                 directory.mkdir()
-                rows.append(cut(label, directory, settings, mode, options.points, options.dimensions))
+                rows.append(cut(way, directory, options.points, options.dimensions))
                 unmount(directory)
-            print(f"{options.points} points of {options.dimensions} dimensions, medians of {BACKUPS} backups under load")
+            print(
+                f"{options.points} points of {options.dimensions} dimensions, medians of {BACKUPS} backups under load"
+            )
             table(rows)
             changes = small_change(scratch_in(disk), options.gigabytes, 768)
         finally:

@@ -125,9 +125,9 @@ def verb(node, *arguments, code=0):
     return json.loads(ended.stdout.splitlines()[-1]) if code == 0 else ended.stderr
 
 
-def raw(port, method, path, headers=(), body=None):
+def raw(port, method, path, headers=(), body=None, *, source="127.0.0.1"):
     """A request whose path is sent as it is: the usual clients tidy it first. Status and body."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30, source_address=(source, 0))
     connection.putrequest(method, path, skip_accept_encoding=True)
     sent = b"" if body is None else json.dumps(body).encode()
     for header, value in [*headers, ("content-type", "application/json"), ("content-length", str(len(sent)))]:
