@@ -24,6 +24,8 @@ CALLS_MAX = 20_000
 JOIN_DEADLINE = 90.0
 # A moment between two calls, so that a dozen lanes leave something of two cores to the engine.
 BREATH = 0.01
+# How long an upload may take to send what a test needs of it, in seconds.
+UPLOADS_DEADLINE = 90
 QUERY = [1.0, 2.0, 3.0, 4.0]
 
 
@@ -291,6 +293,14 @@ class Lanes:
         """What is no client at all: small requests on one connection, and `curl`."""
         self.calls("small PUTs", lambda: http(self.node), small_put, writes=True)
         self.calls("curl search", Nothing, curl_search(self.node, *curl_arguments), writes=False)
+
+    def until_uploads_have_sent(self, count):
+        """Waits until each upload has sent more points than so many; one that stands still fails here."""
+        deadline = time.monotonic() + UPLOADS_DEADLINE
+        waiting = [lane for lane in self.all if isinstance(lane, Upload)]
+        while waiting := [lane for lane in waiting if len(lane.sent) <= count]:
+            assert time.monotonic() < deadline, f"{waiting} do not go on"
+            time.sleep(BREATH)
 
     def named(self, part):
         return [lane for lane in self.all if part in lane.name]

@@ -40,7 +40,9 @@ fn the_story_ends_well_and_says_so_in_json() {
             hits.iter().all(|hit| hit["score"].as_f64().unwrap() > 0.0 && hit["doc"].is_string())
         );
     }
-    assert_eq!(searches[2]["hits"][0]["doc"], "gateway.md", "{searches:?}");
+    // Two pages of the manual tell how a key is replaced.
+    let answer = searches[2]["hits"][0]["doc"].as_str().unwrap();
+    assert!(["gateway.md", "security.md"].contains(&answer), "{searches:?}");
     assert_eq!(report["denied_write_status"], 403);
     assert_eq!(report["backup"]["grade"], "clean");
     assert!(report["backup"]["requests_during"].as_u64().unwrap() >= 100, "{report}");

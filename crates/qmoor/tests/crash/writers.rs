@@ -48,6 +48,21 @@ pub(crate) async fn indexed(client: &Qdrant) -> u64 {
     info.indexed_vectors_count.unwrap_or_default()
 }
 
+/// Waits until the optimizer has put something into an index.
+pub(crate) async fn until_indexed(client: &Qdrant) -> u64 {
+    let looking = async {
+        loop {
+            let count = indexed(client).await;
+            if count > 0 {
+                return count;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let deadline = std::time::Duration::from_secs(60);
+    tokio::time::timeout(deadline, looking).await.expect("the optimizer gets to work")
+}
+
 /// Writes points, and waits for the disk or only for the log.
 pub(crate) async fn upsert(client: &Qdrant, ids: Range<u64>, wait: bool) {
     let points: Vec<_> =
