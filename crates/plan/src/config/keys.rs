@@ -214,8 +214,8 @@ const KEYS: &[Key] = &[
         Kind::Image,
         "\"qdrant/qdrant:v1.19.0\"",
         "The image of the docker engine, pinned by its version; a digest behind it is checked. \
-         Without one the first start notes which image it was, and another one under the same \
-         name is refused.",
+         Without one the first start notes which image it was, and that one goes on to be used \
+         when the name comes to mean another.",
     ),
     key(
         "engine.user",

@@ -88,14 +88,41 @@ pub(super) fn upgrade(container: &ContainerSpec, image: Option<&Image>) -> Resul
     durable::write_durable(&path, &bytes, 0o600).map_err(failed)
 }
 
-/// Finds the image or pulls it, and makes sure that it is the one its name has always meant here.
+/// Finds the image or pulls it. Where its name means another one than when it was first used here, that one goes on to be
+/// used: whoever moves a tag must neither change the engine nor keep it from coming back.
 pub(super) async fn ensure(
     docker: &Docker,
     container: &ContainerSpec,
 ) -> Result<Found, EngineError> {
     let found = present(docker, container).await?;
-    pin(container, &found.id)?;
-    Ok(found)
+    let Some(kept) = before(container, &found.id)? else {
+        pin(container, &found.id)?;
+        return Ok(found);
+    };
+    match docker.inspect_image(&kept).await {
+        Ok(image) => {
+            let (name, now) = (container.image.tagged(), &found.id);
+            tracing::warn!(
+                name,
+                now,
+                kept,
+                "engine: the name means another image than before, which is still used"
+            );
+            Ok(Found {
+                id: kept,
+                user: image.config.and_then(|config| config.user).unwrap_or_default(),
+            })
+        }
+        Err(error) if is_missing(&error) => Err(EngineError::Image {
+            image: container.image.to_string(),
+            message: format!(
+                "is another image than before, which is gone: {} was {kept} (hint: if that is meant, remove {})",
+                found.id,
+                file(container).display()
+            ),
+        }),
+        Err(error) => Err(docker_error("looking for the image", &error)),
+    }
 }
 
 /// Finds the image or pulls it.
@@ -179,36 +206,33 @@ async fn pull(docker: &Docker, container: &ContainerSpec) -> Result<(), EngineEr
     Ok(())
 }
 
-/// The first use of a name notes what it meant.
+/// What the name meant before, if that is another image than `now`. A digest in the configuration has been checked, and
+/// says more than the first use.
+fn before(container: &ContainerSpec, now: &str) -> Result<Option<String>, EngineError> {
+    let path = file(container);
+    let before: Option<Pinned> = match std::fs::read(&path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(source) => return Err(EngineError::Prepare { path, source }),
+    };
+    let same_name = before.filter(|before| before.image == container.image.tagged());
+    let other = same_name.filter(|before| before.id != now && container.image.digest.is_none());
+    Ok(other.map(|before| before.id))
+}
+
+/// Notes what the name means.
 fn pin(container: &ContainerSpec, id: &str) -> Result<(), EngineError> {
     let path = file(container);
     let failed = |source| EngineError::Prepare { path: path.clone(), source };
     let now = Pinned { image: container.image.tagged(), id: id.to_owned() };
-    let before: Option<Pinned> = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).ok(),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(failed(error)),
-    };
-    match before {
-        Some(before) if before == now => Ok(()),
-        // A digest in the configuration has been checked, and says more than the first use.
-        Some(before) if before.image == now.image && container.image.digest.is_none() => {
-            Err(EngineError::Image {
-                image: container.image.to_string(),
-                message: format!(
-                    "is another image than before: {} was {} (hint: if that is meant, remove {})",
-                    now.id,
-                    before.id,
-                    path.display()
-                ),
-            })
-        }
-        Some(_) | None => {
-            let bytes = serde_json::to_vec(&now).map_err(|error| failed(error.into()))?;
-            fs_err::create_dir_all(&container.private).map_err(failed)?;
-            durable::write_durable(&path, &bytes, 0o600).map_err(failed)
-        }
+    if std::fs::read(&path)
+        .is_ok_and(|bytes| serde_json::from_slice(&bytes).is_ok_and(|noted: Pinned| noted == now))
+    {
+        return Ok(());
     }
+    let bytes = serde_json::to_vec(&now).map_err(|error| failed(error.into()))?;
+    fs_err::create_dir_all(&container.private).map_err(failed)?;
+    durable::write_durable(&path, &bytes, 0o600).map_err(failed)
 }
 
 /// The hash of what the image is here, once it was used.
