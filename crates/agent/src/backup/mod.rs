@@ -199,26 +199,21 @@ async fn course(
     node: &NodeContext,
     request: &BackupRequest,
 ) -> Result<(Course, Option<Freezable>), NodeError> {
-    let found = node.blocking("looking at the volume", |node| Ok(freezable(node))).await?;
+    let found = node
+        .blocking("looking at the volume", |node| Ok(Freezable::of_node(node.config())))
+        .await?;
     let holds = node.config().gateway.enabled;
     let crash = request.allow_crash_consistent;
     let volume = match (request.mode, found) {
-        (Mode::Freeze, Err(error)) if !crash => return Err(error),
+        (Mode::Freeze, Err(error)) if !crash => return Err(error.into()),
         // A store that reads file by file needs them to stand still.
         (Mode::Freeze, Err(error)) if node.config().store.kind == StoreKind::Restic => {
-            return Err(error);
+            return Err(error.into());
         }
         (Mode::Freeze, _) if !holds && !crash => return Err(NodeError::CannotHold),
         (_, found) => found.ok(),
     };
     Ok((Course { mode: request.mode, freezes: volume.is_some(), holds }, volume))
-}
-
-/// The file system of the data, if it can be frozen while all else goes on.
-fn freezable(node: &NodeContext) -> Result<Freezable, NodeError> {
-    let config = node.config();
-    let never = [config.node.state.as_path(), config.store.path.as_path()];
-    Ok(Freezable::find(&config.node.data, &never)?)
 }
 
 /// Takes step after step until there is none left. The first failure is what is told.

@@ -15,27 +15,26 @@ const SERVING: [u8; 2] = [0x08, 0x01];
 pub(super) fn answer(agent: &Agent, dialect: Dialect, path: &str) -> Option<Response<Body>> {
     let held = agent.gate.status().phase.holds(Effect::Read);
     let up = agent.engine.endpoint().is_some();
-    let version = agent.context.api_version().to_string();
     match dialect {
-        Dialect::Rest => rest(path, held, up, &version),
-        Dialect::Grpc => grpc(path, held, up, &version),
+        Dialect::Rest => rest(path, held, up, agent),
+        Dialect::Grpc => grpc(path, held, up, agent),
     }
 }
 
-fn rest(path: &str, held: bool, up: bool, version: &str) -> Option<Response<Body>> {
+fn rest(path: &str, held: bool, up: bool, agent: &Agent) -> Option<Response<Body>> {
     match path {
         "/healthz" | "/livez" => Some(text(StatusCode::OK, "healthz check passed")),
         "/readyz" if held || up => Some(text(StatusCode::OK, "all shards are ready")),
         "/readyz" => Some(text(StatusCode::SERVICE_UNAVAILABLE, "the engine is down")),
         "/" if held || !up => Some(json(
             StatusCode::OK,
-            &serde_json::json!({"title": TITLE, "version": version, "commit": null}),
+            &serde_json::json!({"title": TITLE, "version": version(agent), "commit": null}),
         )),
         _ => None,
     }
 }
 
-fn grpc(path: &str, held: bool, up: bool, version: &str) -> Option<Response<Body>> {
+fn grpc(path: &str, held: bool, up: bool, agent: &Agent) -> Option<Response<Body>> {
     if up && !held {
         return None;
     }
@@ -45,10 +44,15 @@ fn grpc(path: &str, held: bool, up: bool, version: &str) -> Option<Response<Body
             Some(Refusal::Down("the engine is down".to_owned()).answer(Dialect::Grpc))
         }
         "/qdrant.Qdrant/HealthCheck" => {
-            Some(grpc_message(&[text_field(1, TITLE), text_field(2, version)].concat()))
+            Some(grpc_message(&[text_field(1, TITLE), text_field(2, &version(agent))].concat()))
         }
         _ => None,
     }
+}
+
+/// The version of the engine, which cannot be asked for it now.
+fn version(agent: &Agent) -> String {
+    agent.context.api_version().to_string()
 }
 
 /// A short protobuf text field. Its length must be below 128, so that it takes one byte.

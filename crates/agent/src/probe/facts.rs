@@ -94,38 +94,39 @@ pub async fn observe(client: &Client, scope: Scope<'_>) -> Result<Facts, ProbeEr
 
 /// The names of the collections whose optimizers are at work. One that reports an error is not busy.
 pub async fn optimizers_busy(client: &Client) -> Result<Vec<String>, ProbeError> {
-    let mut busy = Vec::new();
-    for name in names(client).await? {
-        let info = client.get(&format!("/collections/{}", escaped(&name))).await?;
-        if info.get("status").and_then(Value::as_str) == Some("yellow") {
-            busy.push(name);
-        }
-    }
-    Ok(busy)
-}
-
-/// How many points there are, in all collections, as the engine counts them by itself.
-pub async fn points(client: &Client) -> Result<u64, ProbeError> {
-    let mut points: u64 = 0;
-    for name in names(client).await? {
-        let info = client.get(&format!("/collections/{}", escaped(&name))).await?;
-        points += info.get("points_count").and_then(Value::as_u64).unwrap_or(0);
-    }
-    Ok(points)
+    let is_busy = |info: &Value| info.get("status").and_then(Value::as_str) == Some("yellow");
+    names_of(client, is_busy).await
 }
 
 /// The names of the collections with updates that are acknowledged and not yet applied. Says nothing of an engine
 /// that has no such queue.
 pub async fn updates_queued(client: &Client) -> Result<Vec<String>, ProbeError> {
-    let mut queued = Vec::new();
+    let length = |info: &Value| info.pointer("/update_queue/length").and_then(Value::as_u64);
+    names_of(client, |info| length(info).unwrap_or(0) > 0).await
+}
+
+/// How many points there are, in all collections, as the engine counts them by itself.
+pub async fn points(client: &Client) -> Result<u64, ProbeError> {
+    let count = |info: &Value| info.get("points_count").and_then(Value::as_u64).unwrap_or(0);
+    Ok(infos(client).await?.iter().map(|(_, info)| count(info)).sum())
+}
+
+async fn names_of(
+    client: &Client,
+    which: impl Fn(&Value) -> bool,
+) -> Result<Vec<String>, ProbeError> {
+    let infos = infos(client).await?;
+    Ok(infos.into_iter().filter(|(_, info)| which(info)).map(|(name, _)| name).collect())
+}
+
+/// What the engine tells of each collection, by its name.
+async fn infos(client: &Client) -> Result<Vec<(String, Value)>, ProbeError> {
+    let mut infos = Vec::new();
     for name in names(client).await? {
         let info = client.get(&format!("/collections/{}", escaped(&name))).await?;
-        let length = info.pointer("/update_queue/length").and_then(Value::as_u64);
-        if length.unwrap_or(0) > 0 {
-            queued.push(name);
-        }
+        infos.push((name, info));
     }
-    Ok(queued)
+    Ok(infos)
 }
 
 async fn names(client: &Client) -> Result<Vec<String>, ProbeError> {
