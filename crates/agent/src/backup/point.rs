@@ -67,7 +67,7 @@ impl Tools<'_> {
     fn lease(&self) -> Duration {
         let config = self.node.config();
         let engine = config.engine.stop_timeout + config.engine.start_timeout;
-        2 * config.gateway.drain_timeout + engine + self.max_pause() + LEASE_MARGIN
+        3 * config.gateway.drain_timeout + engine + self.max_pause() + LEASE_MARGIN
     }
 
     fn client(&self) -> Result<Client, NodeError> {

@@ -15,7 +15,8 @@ use crate::probe::{self, Client, ProbeError};
 const POLL: Duration = Duration::from_millis(50);
 
 /// Before anything is held: is there room, will the pause be short enough, are the optimizers idle? Optimizers that
-/// stay busy only make a stop longer; but a frozen file system would stop them in the middle of their files.
+/// stay busy only make a stop longer; but a frozen file system would stop them in the middle of their files. Writes
+/// that never pause keep them busy for ever: where writes can be held, the drain waits for the optimizers once more.
 pub(super) async fn gate(tools: &Tools<'_>, client: &Client) -> Result<String, NodeError> {
     let (node, max) = (tools.node, tools.max_pause());
     let points = probe::points(client).await?;
@@ -29,7 +30,9 @@ pub(super) async fn gate(tools: &Tools<'_>, client: &Client) -> Result<String, N
         forecast.map_or_else(String::new, |forecast| format!("pause forecast {forecast:.1?}"));
     match optimized(client, patience).await {
         Ok(()) => Ok(told),
-        Err(NodeError::StillBusy { what, .. }) if tools.course.mode == Mode::Stop => {
+        Err(NodeError::StillBusy { what, .. })
+            if tools.course.mode == Mode::Stop || tools.course.holds =>
+        {
             Ok(format!("still optimizing after {patience:?}: {what} {told}").trim_end().to_owned())
         }
         Err(error) => Err(error),
