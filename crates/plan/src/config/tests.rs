@@ -137,6 +137,9 @@ fn every_key_is_taken_from_the_file() {
             let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             let unset = parse(&unset).unwrap_or_else(|error| panic!("{unset}: {error}"));
             assert_ne!(config, unset, "{text} changes nothing");
+            let written = config.to_toml();
+            let read = Config::parse(&written, Path::new("/etc/qmoor/qmoor.toml"));
+            assert_eq!(read.as_ref(), Ok(&config), "{text}\nwas written as\n{written}");
         }
     }
 }
@@ -263,6 +266,47 @@ fn the_data_lies_inside_a_volume_that_is_an_image() {
     insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/store/v.img\"")), @"/etc/qmoor/qmoor.toml:3: volume.image: `/n/store/v.img` is inside `store.path` (`/n/store`) (hint: choose folders that lie outside each other)");
     insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/volume/v.img\"")), @"/etc/qmoor/qmoor.toml:3: volume.image: `/n/volume/v.img` is inside `volume.mount` (`/n/volume`) (hint: choose folders that lie outside each other)");
     insta::assert_snapshot!(complaint("[store]\nkind = \"clone\""), @r#"/etc/qmoor/qmoor.toml:2: store.kind: is "clone", and `volume.kind` is "directory" (hint: only an image can be cloned: set `volume.kind` to "image")"#);
+}
+
+#[test]
+fn what_is_written_is_what_was_said() {
+    let text = on_aws(&[("node.name", "\"docs\""), ("gateway.hold_budget", "\"1.5ms\"")]);
+    insta::assert_snapshot!(parse(&text).unwrap().to_toml(), @r#"
+    [node]
+    name = "docs"
+    dir = "/var/lib/qmoor"
+    data = "/var/lib/qmoor/volume/data"
+    state = "/var/lib/qmoor/state"
+
+    [volume]
+    kind = "ebs"
+    image = "/var/lib/qmoor/volume.img"
+    mount = "/var/lib/qmoor/volume"
+
+    [gateway]
+    hold_budget = "1500000ns"
+
+    [backup]
+    gate_timeout = "1m"
+
+    [store]
+    path = "/var/lib/qmoor/store"
+
+    [aws]
+    region = "eu-central-1"
+    stack = "docs"
+    vpc = "vpc-0123456789abcdef0"
+    subnet = "subnet-0123456789abcdef0"
+    zone = "eu-central-1a"
+    address = "10.0.2.15"
+    index_groups = ["sg-0123456789abcdef0"]
+    search_groups = ["sg-0123456789abcdef1"]
+    binary_url = "https://example.com/qmoor"
+    binary_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    "#);
+    let odd = r#"node = { dir = "/n\u0001\t\"\\é" }"#;
+    let config = parse(odd).unwrap();
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
 }
 
 #[test]
