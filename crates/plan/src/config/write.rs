@@ -12,10 +12,17 @@ impl Config {
     /// have their default.
     #[must_use]
     pub fn to_toml(&self) -> String {
+        self.to_toml_without(&[])
+    }
+
+    /// That, without these keys.
+    #[must_use]
+    pub fn to_toml_without(&self, left_out: &[&str]) -> String {
         let mut values = self.values();
         if let Some(aws) = &self.aws {
             values.extend(aws.values());
         }
+        values.retain(|(path, _)| !left_out.contains(path));
         let mut text = String::new();
         for (table, _) in tables() {
             let mut lines = String::new();
