@@ -21,11 +21,9 @@ pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
     }
     resources.insert("BackupRole".to_owned(), machine_role(node));
     resources.insert("BackupMachine".to_owned(), machine(node));
-    let start = policy("start", vec![allow(&["states:StartExecution"], get("BackupMachine"))]);
-    resources.insert(
-        "EventRole".to_owned(),
-        role(node, "events.amazonaws.com", "events", json!([start])),
-    );
+    let start = policy("start", &[allow(&["states:StartExecution"], &get("BackupMachine"))]);
+    resources
+        .insert("EventRole".to_owned(), role(node, "events.amazonaws.com", "events", &[start]));
     resources.insert("BatchRule".to_owned(), rule(node));
 }
 
@@ -54,19 +52,19 @@ fn rule(node: &Node<'_>) -> Value {
 }
 
 fn machine_role(node: &Node<'_>) -> Value {
-    let run = vec![
+    let run = [
         allow(
             &["ssm:SendCommand"],
-            json!([
+            &json!([
                 { "Fn::Sub": "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:document/${Document}" },
                 { "Fn::Sub": "arn:${AWS::Partition}:ec2:${AWS::Region}:${AWS::AccountId}:instance/${Machine}" },
             ]),
         ),
         // Neither takes a resource.
-        allow(&["ec2:DescribeSnapshots", "ssm:GetCommandInvocation"], json!("*")),
-        allow(&["sns:Publish"], get("Topic")),
+        allow(&["ec2:DescribeSnapshots", "ssm:GetCommandInvocation"], &json!("*")),
+        allow(&["sns:Publish"], &get("Topic")),
     ];
-    role(node, "states.amazonaws.com", "backup", json!([policy("run", run)]))
+    role(node, "states.amazonaws.com", "backup", &[policy("run", &run)])
 }
 
 fn machine(node: &Node<'_>) -> Value {

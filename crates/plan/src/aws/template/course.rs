@@ -87,43 +87,9 @@ pub fn definition(config: &Config, aws: &Aws) -> Value {
 /// From the answer of the verb to its snapshot.
 fn follow(add: &mut impl FnMut(&str, Value) -> Option<Value>, ask: &str, look: &str, node: &str) {
     // The answer is read apart from the question, because there is none before the verb has ended.
-    add(
-        "Read",
-        json!({
-            "Type": "Task",
-            "Resource": ask,
-            "Parameters": { "CommandId.$": "$.command.id", "InstanceId": "${Machine}" },
-            "ResultSelector": { "backup.$": "States.StringToJson($.StandardOutputContent)" },
-            "ResultPath": "$.answer",
-            "Retry": again(),
-            "Catch": caught(),
-            "Next": "Again",
-        }),
-    );
+    add("Read", read(ask));
     add("Again", restart("Look"));
-    add(
-        "Look",
-        json!({
-            "Type": "Task",
-            "Resource": look,
-            "Parameters": {
-                "OwnerIds": ["self"],
-                "Filters": [
-                    { "Name": format!("tag:{}", names::NODE), "Values": [node] },
-                    { "Name": format!("tag:{}", names::BACKUP), "Values.$": "States.Array($.answer.backup.id)" },
-                ],
-            },
-            "ResultSelector": {
-                "completed.$": "States.ArrayContains($.Snapshots[*].State, 'completed')",
-                "pending.$": "States.ArrayContains($.Snapshots[*].State, 'pending')",
-                "failed.$": "States.ArrayContains($.Snapshots[*].State, 'error')",
-            },
-            "ResultPath": "$.snapshot",
-            "Retry": again(),
-            "Catch": caught(),
-            "Next": "Complete",
-        }),
-    );
+    add("Look", look_for(look, node));
     let is =
         |state: &str| json!({ "Variable": format!("$.snapshot.{state}"), "BooleanEquals": true });
     add(
@@ -162,6 +128,42 @@ fn follow(add: &mut impl FnMut(&str, Value) -> Option<Value>, ask: &str, look: &
             "Tell",
         ),
     );
+}
+
+fn read(task: &str) -> Value {
+    json!({
+        "Type": "Task",
+        "Resource": task,
+        "Parameters": { "CommandId.$": "$.command.id", "InstanceId": "${Machine}" },
+        "ResultSelector": { "backup.$": "States.StringToJson($.StandardOutputContent)" },
+        "ResultPath": "$.answer",
+        "Retry": again(),
+        "Catch": caught(),
+        "Next": "Again",
+    })
+}
+
+fn look_for(task: &str, node: &str) -> Value {
+    json!({
+        "Type": "Task",
+        "Resource": task,
+        "Parameters": {
+            "OwnerIds": ["self"],
+            "Filters": [
+                { "Name": format!("tag:{}", names::NODE), "Values": [node] },
+                { "Name": format!("tag:{}", names::BACKUP), "Values.$": "States.Array($.answer.backup.id)" },
+            ],
+        },
+        "ResultSelector": {
+            "completed.$": "States.ArrayContains($.Snapshots[*].State, 'completed')",
+            "pending.$": "States.ArrayContains($.Snapshots[*].State, 'pending')",
+            "failed.$": "States.ArrayContains($.Snapshots[*].State, 'error')",
+        },
+        "ResultPath": "$.snapshot",
+        "Retry": again(),
+        "Catch": caught(),
+        "Next": "Complete",
+    })
 }
 
 fn send(task: &str) -> Value {

@@ -118,7 +118,7 @@ fn arn(tail: &str) -> Value {
 }
 
 /// A role that a service takes on, for what this account asks of it.
-fn role(node: &Node<'_>, service: &str, part: &str, policies: Value) -> Value {
+fn role(node: &Node<'_>, service: &str, part: &str, policies: &[Value]) -> Value {
     json!({
         "Type": "AWS::IAM::Role",
         "Properties": {
@@ -138,7 +138,7 @@ fn role(node: &Node<'_>, service: &str, part: &str, policies: Value) -> Value {
 }
 
 /// A policy inside a role.
-fn policy(name: &str, statements: Vec<Value>) -> Value {
+fn policy(name: &str, statements: &[Value]) -> Value {
     json!({
         "PolicyName": name,
         "PolicyDocument": { "Version": "2012-10-17", "Statement": statements },
@@ -146,11 +146,11 @@ fn policy(name: &str, statements: Vec<Value>) -> Value {
 }
 
 /// A statement that allows `actions` on `resource`.
-fn allow(actions: &[&str], resource: Value) -> Value {
+fn allow(actions: &[&str], resource: &Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": resource })
 }
 
 /// That, under a condition.
-fn allow_if(actions: &[&str], resource: Value, condition: Value) -> Value {
+fn allow_if(actions: &[&str], resource: &Value, condition: &Value) -> Value {
     json!({ "Effect": "Allow", "Action": actions, "Resource": resource, "Condition": condition })
 }

@@ -13,23 +13,21 @@ use crate::config::Secrets;
 
 pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
     let mut policies = vec![
-        policy("managed", managed()),
-        policy("look", look()),
-        policy("snapshots", snapshots(node)),
-        policy("volumes", volumes(node)),
-        policy("keys", keys(node)),
+        policy("managed", &managed()),
+        policy("look", &look()),
+        policy("snapshots", &snapshots(node)),
+        policy("volumes", &volumes(node)),
+        policy("keys", &keys(node)),
     ];
     if let Some(key) = &node.aws.kms_key {
-        policies.push(policy("encryption", encryption(key)));
+        policies.push(policy("encryption", &encryption(key)));
     }
     if let Some(object) = node.aws.binary_url.strip_prefix("s3://") {
-        policies.push(policy(
-            "program",
-            vec![allow(&["s3:GetObject"], arn(&format!("s3:::{object}")))],
-        ));
+        policies
+            .push(policy("program", &[allow(&["s3:GetObject"], &arn(&format!("s3:::{object}")))]));
     }
     // The service that takes this role on is the machine: it cannot be asked for which account it does so.
-    let mut machine = role(node, "ec2.amazonaws.com", "node", json!(policies));
+    let mut machine = role(node, "ec2.amazonaws.com", "node", &policies);
     if let Some(statement) = machine
         .pointer_mut("/Properties/AssumeRolePolicyDocument/Statement/0")
         .and_then(Value::as_object_mut)
@@ -63,11 +61,11 @@ fn managed() -> Vec<Value> {
                 "ssmmessages:OpenControlChannel",
                 "ssmmessages:OpenDataChannel",
             ],
-            json!("*"),
+            &json!("*"),
         ),
         allow(
             &["ssm:ListInstanceAssociations", "ssm:UpdateInstanceInformation"],
-            arn("ec2:${AWS::Region}:${AWS::AccountId}:instance/*"),
+            &arn("ec2:${AWS::Region}:${AWS::AccountId}:instance/*"),
         ),
     ]
 }
@@ -83,8 +81,8 @@ fn look() -> Vec<Value> {
             "ec2:DescribeVolumeStatus",
             "ec2:DescribeVolumes",
         ],
-        json!("*"),
-        json!({ "StringEquals": { "ec2:Region": get("AWS::Region") } }),
+        &json!("*"),
+        &json!({ "StringEquals": { "ec2:Region": get("AWS::Region") } }),
     )]
 }
 
@@ -92,20 +90,20 @@ fn snapshots(node: &Node<'_>) -> Vec<Value> {
     vec![
         allow_if(
             &["ec2:CreateSnapshot"],
-            any_volume(),
-            json!({ "StringEquals": tagged(node, &[(names::ROLE, json!(names::DATA))]) }),
+            &any_volume(),
+            &json!({ "StringEquals": tagged(node, &[(names::ROLE, json!(names::DATA))]) }),
         ),
-        allow_if(&["ec2:CreateSnapshot"], any_snapshot(), json!({ "StringEquals": asked(node) })),
+        allow_if(&["ec2:CreateSnapshot"], &any_snapshot(), &json!({ "StringEquals": asked(node) })),
         allow_if(
             &["ec2:CreateTags"],
-            any_snapshot(),
-            json!({ "StringEquals": created_by(node, "CreateSnapshot") }),
+            &any_snapshot(),
+            &json!({ "StringEquals": created_by(node, "CreateSnapshot") }),
         ),
         // What becomes known of a snapshot later. The tag that says whose it is can be neither set nor taken away.
         allow_if(
             &["ec2:CreateTags", "ec2:DeleteTags"],
-            any_snapshot(),
-            json!({
+            &any_snapshot(),
+            &json!({
                 "StringEquals": tagged(node, &[]),
                 "ForAllValues:StringEquals": { "aws:TagKeys": [names::GRADE, names::MANIFEST, names::PINNED] },
             }),
@@ -118,8 +116,8 @@ fn snapshots(node: &Node<'_>) -> Vec<Value> {
                 "ec2:ModifySnapshotTier",
                 "ec2:RestoreSnapshotTier",
             ],
-            any_snapshot(),
-            json!({ "StringEquals": tagged(node, &[]) }),
+            &any_snapshot(),
+            &json!({ "StringEquals": tagged(node, &[]) }),
         ),
     ]
 }
@@ -137,30 +135,30 @@ fn volumes(node: &Node<'_>) -> Vec<Value> {
     vec![
         allow_if(
             &["ec2:CreateVolume"],
-            any_snapshot(),
-            json!({ "StringEquals": tagged(node, &[]) }),
+            &any_snapshot(),
+            &json!({ "StringEquals": tagged(node, &[]) }),
         ),
-        allow_if(&["ec2:CreateVolume"], any_volume(), encrypted),
+        allow_if(&["ec2:CreateVolume"], &any_volume(), &encrypted),
         allow_if(
             &["ec2:CreateTags"],
-            any_volume(),
-            json!({ "StringEquals": created_by(node, "CreateVolume") }),
+            &any_volume(),
+            &json!({ "StringEquals": created_by(node, "CreateVolume") }),
         ),
         allow_if(
             &["ec2:CreateTags"],
-            any_volume(),
-            json!({
+            &any_volume(),
+            &json!({
                 "StringEquals": tagged(node, &[]),
                 "ForAllValues:StringEquals": { "aws:TagKeys": [names::BACKUP, names::ROLE] },
             }),
         ),
         allow_if(
             &["ec2:AttachVolume", "ec2:DetachVolume"],
-            json!([any_volume(), arn("ec2:${AWS::Region}:${AWS::AccountId}:instance/*")]),
-            json!({ "StringEquals": tagged(node, &[]) }),
+            &json!([any_volume(), arn("ec2:${AWS::Region}:${AWS::AccountId}:instance/*")]),
+            &json!({ "StringEquals": tagged(node, &[]) }),
         ),
         // The volume that holds the data must be given another role first.
-        allow_if(&["ec2:DeleteVolume"], any_volume(), json!({ "StringEquals": unused })),
+        allow_if(&["ec2:DeleteVolume"], &any_volume(), &json!({ "StringEquals": unused })),
     ]
 }
 
@@ -181,7 +179,7 @@ fn keys(node: &Node<'_>) -> Vec<Value> {
         ],
     };
     let all: Vec<Value> = Role::ALL.iter().map(|role| secrets::resource(node, *role)).collect();
-    vec![allow(actions, json!(all))]
+    vec![allow(actions, &json!(all))]
 }
 
 /// What EBS does with the key for whoever makes or attaches a volume that is encrypted with it.
@@ -198,13 +196,13 @@ fn encryption(key: &str) -> Vec<Value> {
                 "kms:ReEncryptFrom",
                 "kms:ReEncryptTo",
             ],
-            json!(key),
-            json!({ "StringEquals": by_ec2 }),
+            &json!(key),
+            &json!({ "StringEquals": by_ec2 }),
         ),
         allow_if(
             &["kms:CreateGrant"],
-            json!(key),
-            json!({ "StringEquals": by_ec2, "Bool": { "kms:GrantIsForAWSResource": "true" } }),
+            &json!(key),
+            &json!({ "StringEquals": by_ec2, "Bool": { "kms:GrantIsForAWSResource": "true" } }),
         ),
     ]
 }

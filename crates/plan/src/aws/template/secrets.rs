@@ -69,7 +69,7 @@ fn client_policy(node: &Node<'_>, role: Role) -> Value {
             "Description": format!("Reads the {} key of the qmoor node {}", role.as_str(), node.name()),
             "PolicyDocument": {
                 "Version": "2012-10-17",
-                "Statement": [allow(&[read_action(node.aws.secrets)], resource(node, role))],
+                "Statement": [allow(&[read_action(node.aws.secrets)], &resource(node, role))],
             },
         },
     })
