@@ -5,6 +5,10 @@
 
 pub mod config;
 
+pub mod aws;
+
+pub mod systemd;
+
 pub mod engine;
 
 pub mod access;

@@ -37,7 +37,7 @@ impl ImageSpec {
     pub fn of(config: &Config) -> Option<Self> {
         let volume = &config.volume;
         match volume.kind {
-            VolumeKind::Directory => None,
+            VolumeKind::Directory | VolumeKind::Ebs => None,
             VolumeKind::Image => Some(Self {
                 image: volume.image.clone(),
                 size: volume.size,
