@@ -52,10 +52,11 @@ pub async fn drill(
     };
     let begun = Instant::now();
     say("restore", &format!("into {}", scratch.display()));
-    let (id, bytes, into) = (entry.id.clone(), entry.bytes_total, scratch.clone());
+    let (id, into) = (entry.id.clone(), scratch.clone());
     let restored = node
         .blocking("restoring into scratch", move |node| {
             let free = free_near(&into)?;
+            let bytes = node.store()?.room_to_restore(&entry);
             if free < bytes {
                 let why = format!("scratch needs {bytes} bytes and {free} are free");
                 return Err(NodeError::Refused { id: entry.id, why });
@@ -68,9 +69,9 @@ pub async fn drill(
         })
         .await;
     let checked = match restored {
-        Ok(_) => {
+        Ok(restored) => {
             say("verify", "an engine opens it and is held against the manifest");
-            let engine = node.engine_on(scratch.clone(), "drill-engine.log");
+            let engine = node.engine_on(restored.data, "drill-engine.log");
             check_with_engine(&engine, &manifest).await
         }
         Err(error) => Err(error),

@@ -30,13 +30,12 @@ pub(super) async fn observe(tools: &Tools<'_>, made: &mut Made) -> Result<String
     remove(node, into.clone()).await;
     let target = into.clone();
     let facts = async {
-        node.blocking("restoring into scratch", move |node| {
+        let restored = node.blocking("restoring into scratch", move |node| {
             let io = |source| NodeError::Io { doing: "making a folder", source };
             fs_err::create_dir_all(scratch(node)).map_err(io)?;
             Ok(store.restore(&store.find(&id)?, &target)?)
-        })
-        .await?;
-        let engine = node.engine_on(into.clone(), "observe-engine.log");
+        });
+        let engine = node.engine_on(restored.await?.data, "observe-engine.log");
         let endpoint = engine.start().await?;
         let config = &node.config().backup;
         let scope = Scope::First { points: config.sample_points, queries: config.golden_queries };
