@@ -5,6 +5,8 @@
 
 pub mod config;
 
+pub mod aws;
+
 pub mod engine;
 
 pub mod access;

@@ -154,6 +154,10 @@ pub fn open(config: &Config, must_exist: bool) -> Result<Arc<dyn SnapshotStore>,
             let volume = ImageSpec::of(config).ok_or(StoreError::NoImage)?;
             Ok(Arc::new(CloneStore::open(path, &volume, must_exist)?))
         }
+        StoreKind::Ebs => {
+            let source = io::ErrorKind::Unsupported.into();
+            Err(StoreError::Io { doing: "open the store of EBS snapshots", source })
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::read::Reader;
-use super::{Config, EngineKind, StoreKind, VolumeKind};
+use super::{Config, EngineKind, StoreKind, VolumeKind, check_aws};
 
 /// Tells `reader` of everything in `config` that contradicts something else in it.
 pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
@@ -11,6 +11,7 @@ pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
     doors(config, reader);
     folders(config, reader);
     volume(config, reader);
+    check_aws::aws(config, reader);
     let kept = &config.retention;
     let rules = [kept.last, kept.hourly, kept.daily, kept.weekly, kept.monthly, kept.min_verified];
     if rules.iter().all(|count| *count == 0) {
@@ -59,29 +60,59 @@ fn folders(config: &Config, reader: &mut Reader<'_>) {
     apart(&pairs, reader);
 }
 
-/// A volume that is an image must hold the data, and neither itself nor what is to outlive it.
+/// A volume with a mount point must hold the data, and neither itself nor what is to outlive it.
 fn volume(config: &Config, reader: &mut Reader<'_>) {
+    kinds(config, reader);
     if config.volume.kind == VolumeKind::Directory {
-        if config.store.kind == StoreKind::Clone {
-            let message = "is \"clone\", and `volume.kind` is \"directory\"".to_owned();
-            let hint = "only an image can be cloned: set `volume.kind` to \"image\"";
-            reader.contradiction("store.kind", "volume.kind", message, hint);
-        }
         return;
     }
     let mount = ("volume.mount", normal(&config.volume.mount));
     let image = ("volume.image", normal(&config.volume.image));
-    let data = normal(&config.node.data);
-    if data == mount.1 || !data.starts_with(&mount.1) {
-        let message =
-            format!("`{}` is not inside `volume.mount` (`{}`)", data.display(), mount.1.display());
-        let hint = "choose a folder inside it, or leave `node.data` out";
-        reader.contradiction("node.data", "volume.mount", message, hint);
-    }
+    let data = ("node.data", normal(&config.node.data));
     let state = ("node.state", normal(&config.node.state));
     let store = ("store.path", normal(&config.store.path));
-    let pairs = [(&state, &mount), (&store, &mount), (&image, &mount), (&image, &store)];
-    apart(&pairs, reader);
+    within(&data, &mount, reader);
+    apart(&[(&state, &mount)], reader);
+    match config.store.kind {
+        // The records of EBS snapshots must outlive the machine, and be found on each volume made from a snapshot.
+        StoreKind::Ebs => within(&store, &mount, reader),
+        StoreKind::Restic | StoreKind::Clone => apart(&[(&store, &mount)], reader),
+    }
+    if config.volume.kind == VolumeKind::Image {
+        apart(&[(&image, &mount), (&image, &store)], reader);
+    }
+}
+
+/// The kind of the store must be one that the kind of the volume can have.
+fn kinds(config: &Config, reader: &mut Reader<'_>) {
+    let of_volume = match config.volume.kind {
+        VolumeKind::Directory => "directory",
+        VolumeKind::Image => "image",
+        VolumeKind::Ebs => "ebs",
+    };
+    let (store, hint) = match (config.store.kind, config.volume.kind) {
+        (StoreKind::Clone, VolumeKind::Directory | VolumeKind::Ebs) => {
+            ("clone", "only an image can be cloned: set `volume.kind` to \"image\"")
+        }
+        (StoreKind::Ebs, VolumeKind::Directory | VolumeKind::Image) => {
+            ("ebs", "only an EBS volume has EBS snapshots: set `volume.kind` to \"ebs\"")
+        }
+        (StoreKind::Restic, _)
+        | (StoreKind::Clone, VolumeKind::Image)
+        | (StoreKind::Ebs, VolumeKind::Ebs) => return,
+    };
+    let message = format!("is \"{store}\", and `volume.kind` is \"{of_volume}\"");
+    reader.contradiction("store.kind", "volume.kind", message, hint);
+}
+
+/// Tells of an `inner` that does not lie inside `outer`, or is the same.
+fn within(inner: &Named, outer: &Named, reader: &mut Reader<'_>) {
+    if inner.1 == outer.1 || !inner.1.starts_with(&outer.1) {
+        let (inside, around) = (inner.1.display(), outer.1.display());
+        let message = format!("`{inside}` is not inside `{}` (`{around}`)", outer.0);
+        let hint = format!("choose a folder inside it, or leave `{}` out", inner.0);
+        reader.contradiction(inner.0, outer.0, message, &hint);
+    }
 }
 
 /// A folder and the key that names it.

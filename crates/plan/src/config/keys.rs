@@ -1,8 +1,10 @@
-//! The one list of keys. The reader takes ranges and defaults from it, `qmoor init` its template,
-//! the documentation its reference, and a misspelt key its nearest right name.
+//! What a key is, and how its value is written.
 
 use std::fmt::Write as _;
 use std::time::Duration;
+
+use super::forms::Form;
+use super::list::{KEYS, TABLES};
 
 /// A key of `qmoor.toml`.
 #[derive(Debug, Clone)]
@@ -32,6 +34,10 @@ pub enum Kind {
     Image,
     /// `UID` or `UID:GID`, in numbers, or nothing.
     User,
+    /// A text of this form, or `""` for none.
+    Text(Form),
+    /// A list of texts of this form.
+    Texts(Form),
     /// `true` or `false`.
     Switch,
     /// One of these words.
@@ -55,6 +61,8 @@ impl Key {
             Kind::Address => "IP address".to_owned(),
             Kind::Image => "image".to_owned(),
             Kind::User => "`UID` or `UID:GID`, or empty".to_owned(),
+            Kind::Text(form) => format!("{}, or \"\"", form.name()),
+            Kind::Texts(form) => format!("list of {}s", form.name()),
             Kind::Switch => "true or false".to_owned(),
             Kind::Choice(words) => quoted(words),
             Kind::Number(min, max) => format!("number, {min} to {max}"),
@@ -118,283 +126,6 @@ pub(super) fn size_from(text: &str) -> Option<u64> {
     }
     digits.parse::<u64>().ok()?.checked_mul(*bytes)
 }
-
-const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'static str) -> Key {
-    Key { path, kind, default, doc }
-}
-
-const MILLISECOND: Duration = Duration::from_millis(1);
-const MINUTE: Duration = Duration::from_secs(60);
-const DAY: Duration = Duration::from_secs(86_400);
-const MANY: u64 = 100_000;
-const MIB: u64 = 1 << 20;
-const TIB: u64 = 1 << 40;
-
-const TABLES: &[(&str, &str)] = &[
-    ("node", "Who this node is and where its files are."),
-    ("volume", "What the data lies on."),
-    ("engine", "What serves the vectors."),
-    ("gateway", "The door clients come through."),
-    ("backup", "How a snapshot is made."),
-    ("store", "Where snapshots are kept."),
-    (
-        "retention",
-        "Which snapshots `qmoor prune` keeps. A snapshot is kept when any rule keeps it; hours, \
-         days, \
-         weeks and months are those of UTC. Pinned ones, one in progress and the last good one are \
-         always kept.",
-    ),
-    ("log", "How the log is written."),
-];
-
-const KEYS: &[Key] = &[
-    key("node.name", Kind::Name, "\"qmoor\"", "Name of the node, in logs and in snapshots."),
-    key(
-        "node.dir",
-        Kind::Path,
-        "\"./qmoor-data\"",
-        "Folder that holds the node. Relative paths start at the folder of this file.",
-    ),
-    key(
-        "node.data",
-        Kind::Path,
-        "\"./qmoor-data/data\"",
-        "What the engine stores: what is backed up, lost and restored. Unless set, `data` inside \
-         `node.dir`, or inside `volume.mount` if the volume is an image.",
-    ),
-    key(
-        "node.state",
-        Kind::Path,
-        "\"./qmoor-data/state\"",
-        "Keys, journal, lock and control socket. Unless set, `state` inside `node.dir`.",
-    ),
-    key(
-        "volume.kind",
-        Kind::Choice(&["directory", "image"]),
-        "\"directory\"",
-        "Which kind of volume. `directory` is a folder of whatever is mounted there. `image` is a \
-         file with a file system of its own, which the agent makes, checks and mounts; it needs \
-         root and loop devices.",
-    ),
-    key(
-        "volume.image",
-        Kind::Path,
-        "\"./qmoor-data/volume.img\"",
-        "The file of a volume that is an image. Unless set, `volume.img` inside `node.dir`.",
-    ),
-    key(
-        "volume.size",
-        Kind::Size(512 * MIB, 16 * TIB),
-        "\"10GiB\"",
-        "Size of the image. It only takes the room of what is in it. A larger one makes the \
-         volume grow at the next start; it cannot shrink.",
-    ),
-    key(
-        "volume.filesystem",
-        Kind::Choice(&["xfs", "ext4"]),
-        "\"xfs\"",
-        "What the image is formatted with, once, when it is made.",
-    ),
-    key(
-        "volume.mount",
-        Kind::Path,
-        "\"./qmoor-data/volume\"",
-        "Folder that the image is mounted on. Unless set, `volume` inside `node.dir`.",
-    ),
-    key(
-        "engine.kind",
-        Kind::Choice(&["embedded", "docker"]),
-        "\"embedded\"",
-        "Which engine. `embedded` is the storage engine of Qdrant as a library, inside the \
-         `qmoor` binary. `docker` is the official image in a container. They do not read each \
-         other's data.",
-    ),
-    key(
-        "engine.image",
-        Kind::Image,
-        "\"qdrant/qdrant:v1.19.0\"",
-        "The image of the docker engine, pinned by its version; a digest behind it is checked. \
-         Without one the first start notes which image it was, and that one goes on to be used \
-         when the name comes to mean another.",
-    ),
-    key(
-        "engine.user",
-        Kind::User,
-        "\"\"",
-        "User of the docker engine, such as `1000:1000`; the data is given to it. Unless set, the \
-         user of the image.",
-    ),
-    key(
-        "engine.nofile",
-        Kind::Number(0, 1_048_576),
-        "65536",
-        "Most open files of the docker engine. 0 leaves it to the Docker daemon, where the host \
-         does not allow it to be raised.",
-    ),
-    key("engine.socket", Kind::Path, "\"/var/run/docker.sock\"", "Socket of the Docker daemon."),
-    key(
-        "engine.start_timeout",
-        Kind::Duration(MILLISECOND, DAY),
-        "\"5m\"",
-        "Longest wait from the start of the engine to its first answer. A large node loads for \
-         minutes.",
-    ),
-    key(
-        "engine.stop_timeout",
-        Kind::Duration(MILLISECOND, DAY),
-        "\"2m\"",
-        "Longest wait for the engine to end by itself. After that it is killed, and the stop is \
-         not clean.",
-    ),
-    key(
-        "gateway.enabled",
-        Kind::Switch,
-        "true",
-        "Whether there is a gateway. Without one, clients talk to the container of the docker \
-         engine itself, which is published on the same address and ports, with Qdrant's own keys: \
-         no roles but read-only and full, and nothing is held around a backup.",
-    ),
-    key(
-        "gateway.listen",
-        Kind::Address,
-        "\"127.0.0.1\"",
-        "Address the gateway listens on. On a node in a network: its fixed private address.",
-    ),
-    key(
-        "gateway.http_port",
-        Kind::Number(0, 65_535),
-        "6333",
-        "Port for REST; gRPC is served on it too. 0 means any free port.",
-    ),
-    key(
-        "gateway.grpc_port",
-        Kind::Number(0, 65_535),
-        "6334",
-        "Port for clients that expect gRPC on a port of its own. 0 means any free port.",
-    ),
-    key(
-        "gateway.hold_budget",
-        Kind::Duration(MILLISECOND, MINUTE),
-        "\"4s\"",
-        "Longest time a request is held around a backup before it is answered with 429. Keep it \
-         below the timeout of your clients: the official Python client gives up after 5 s.",
-    ),
-    key(
-        "gateway.drain_timeout",
-        Kind::Duration(MILLISECOND, DAY),
-        "\"30s\"",
-        "Longest wait for the requests in flight to end, before a backup and at shutdown.",
-    ),
-    key(
-        "gateway.max_held",
-        Kind::Number(1, MANY),
-        "1024",
-        "Most requests held at once; more are answered with 429 at once.",
-    ),
-    key(
-        "gateway.max_connections",
-        Kind::Number(1, MANY),
-        "4096",
-        "Most client connections open at once.",
-    ),
-    key(
-        "gateway.tls_cert",
-        Kind::OptionalPath,
-        "\"\"",
-        "Certificate chain in PEM. With it and its key, both ports speak TLS and nothing else. The \
-         files are looked at every two seconds: a new pair is taken without a restart.",
-    ),
-    key(
-        "gateway.tls_key",
-        Kind::OptionalPath,
-        "\"\"",
-        "Private key of the certificate, in PEM. Others on the host must not be able to read it.",
-    ),
-    key(
-        "backup.max_pause",
-        Kind::Duration(MILLISECOND, DAY),
-        "\"30s\"",
-        "A backup whose pause is forecast to be longer is refused.",
-    ),
-    key(
-        "backup.gate_timeout",
-        Kind::Duration(MILLISECOND, DAY),
-        "\"60s\"",
-        "Longest wait for the optimizers of the engine to become idle before a backup.",
-    ),
-    key(
-        "backup.sample_points",
-        Kind::Number(0, MANY),
-        "64",
-        "Points per collection recorded in the manifest with the hashes of their payload and \
-         vectors.",
-    ),
-    key(
-        "backup.golden_queries",
-        Kind::Number(0, 1000),
-        "8",
-        "Queries per collection recorded in the manifest with their answers.",
-    ),
-    key(
-        "store.kind",
-        Kind::Choice(&["restic", "clone"]),
-        "\"restic\"",
-        "Which kind of store. `restic` is a repository in the format of restic: encrypted, \
-         deduplicated, incremental, and readable by the `restic` program without qmoor. `clone` \
-         keeps clones of the image that the volume is: made in milliseconds, on the same disk as \
-         the image, which must hold an xfs made with reflink=1 or a btrfs.",
-    ),
-    key(
-        "store.path",
-        Kind::Path,
-        "\"./qmoor-data/store\"",
-        "Folder of the store. Unless set, `store` inside `node.dir`; on a real node put a \
-         repository on another disk.",
-    ),
-    key("retention.last", Kind::Number(0, MANY), "3", "Keep the newest so many."),
-    key(
-        "retention.hourly",
-        Kind::Number(0, MANY),
-        "0",
-        "Keep the newest of each of so many hours that have one.",
-    ),
-    key(
-        "retention.daily",
-        Kind::Number(0, MANY),
-        "7",
-        "Keep the newest of each of so many days that have one.",
-    ),
-    key(
-        "retention.weekly",
-        Kind::Number(0, MANY),
-        "4",
-        "Keep the newest of each of so many ISO weeks that have one.",
-    ),
-    key(
-        "retention.monthly",
-        Kind::Number(0, MANY),
-        "6",
-        "Keep the newest of each of so many months that have one.",
-    ),
-    key(
-        "retention.min_verified",
-        Kind::Number(0, MANY),
-        "2",
-        "Keep the newest so many of those that a verify or a drill has proved.",
-    ),
-    key(
-        "log.format",
-        Kind::Choice(&["text", "json"]),
-        "\"text\"",
-        "Shape of a log line: `text` for people, `json` for machines.",
-    ),
-    key(
-        "log.level",
-        Kind::Choice(&["error", "warn", "info", "debug", "trace"]),
-        "\"info\"",
-        "Least severe line that is written.",
-    ),
-];
 
 /// Every key there is, in the order of the file.
 #[must_use]

@@ -3,16 +3,24 @@
 //! A [`Config`] is complete and checked: it holds no `Option` that means "default", and whoever
 //! has one need not ask again whether the ports differ or the store lies outside the data.
 
+mod assemble;
+mod aws;
 mod check;
+mod check_aws;
+mod forms;
 mod keys;
+mod list;
 mod read;
 mod render;
+mod say;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use aws::{Aws, Secrets};
 pub use check::normal;
+pub use forms::Form;
 pub use keys::{Key, Kind, reference};
 pub use read::{ConfigError, Problem};
 pub use render::{reference_markdown, template};
@@ -39,6 +47,8 @@ pub struct Config {
     pub retention: Retention,
     /// How the log is written.
     pub log: Log,
+    /// The machine on AWS that it runs on, if the file says so.
+    pub aws: Option<Aws>,
 }
 
 /// Who this node is and where its files are.
@@ -65,8 +75,12 @@ pub struct Volume {
     pub size: u64,
     /// What the image is formatted with.
     pub filesystem: Filesystem,
-    /// Folder that the image is mounted on.
+    /// Folder that the image or the EBS volume is mounted on.
     pub mount: PathBuf,
+    /// Which EBS volume; none where it is no such volume, and in a file from which one is yet to be provisioned.
+    pub id: Option<String>,
+    /// Folder where the system names disks by their serial.
+    pub devices: PathBuf,
 }
 
 /// Which kind of volume the data lies on.
@@ -77,6 +91,8 @@ pub enum VolumeKind {
     Directory,
     /// A file with a file system of its own.
     Image,
+    /// An EBS volume that is attached to this machine.
+    Ebs,
 }
 
 /// What an image is formatted with.
@@ -201,7 +217,7 @@ pub struct Backup {
 pub struct Store {
     /// Which kind of store.
     pub kind: StoreKind,
-    /// Folder of the store.
+    /// Folder of the store, or of its records where the snapshots are EBS snapshots.
     pub path: PathBuf,
 }
 
@@ -213,6 +229,8 @@ pub enum StoreKind {
     Restic,
     /// Clones of the image that the volume is.
     Clone,
+    /// EBS snapshots of the EBS volume.
+    Ebs,
 }
 
 /// Which snapshots are kept. A snapshot is kept when any rule keeps it.

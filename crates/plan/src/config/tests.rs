@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Config, Kind, LogFormat, LogLevel, normal, reference, reference_markdown, template};
+use super::{
+    Config, Form, Key, Kind, LogFormat, LogLevel, normal, reference, reference_markdown, template,
+};
 
 fn parse(text: &str) -> Result<Config, super::ConfigError> {
     Config::parse(text, Path::new("/etc/qmoor/qmoor.toml"))
@@ -62,9 +64,35 @@ fn the_defaults_for_a_folder_lie_inside_it() {
     });
 }
 
+/// The least that a node on AWS must say, without `[aws]` tables' other keys.
+const ON_AWS: &[(&str, &str)] = &[
+    ("node.dir", "\"/var/lib/qmoor\""),
+    ("volume.kind", "\"ebs\""),
+    ("aws.region", "\"eu-central-1\""),
+    ("aws.vpc", "\"vpc-0123456789abcdef0\""),
+    ("aws.subnet", "\"subnet-0123456789abcdef0\""),
+    ("aws.zone", "\"eu-central-1a\""),
+    ("aws.address", "\"10.0.2.15\""),
+    ("aws.index_groups", "[\"sg-0123456789abcdef0\"]"),
+    ("aws.search_groups", "[\"sg-0123456789abcdef1\"]"),
+    ("aws.binary_url", "\"https://example.com/qmoor\""),
+    ("aws.binary_sha256", "\"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\""),
+];
+
+/// That, with these keys set otherwise; a key set to nothing is left out.
+fn on_aws(others: &[(&str, &str)]) -> String {
+    let other = |key: &str| others.iter().find(|(name, _)| *name == key).map(|(_, value)| *value);
+    let kept = ON_AWS.iter().map(|(key, value)| (*key, other(key).unwrap_or(value)));
+    let added = others.iter().filter(|(key, _)| ON_AWS.iter().all(|(name, _)| name != key));
+    kept.chain(added.copied())
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!("{key} = {value}\n"))
+        .collect()
+}
+
 #[test]
 fn the_config_has_the_keys_of_the_reference_and_no_others() {
-    let config = serde_json::to_value(parse("").unwrap()).unwrap();
+    let config = serde_json::to_value(parse(&on_aws(&[])).unwrap()).unwrap();
     let mut found = BTreeSet::new();
     for (table, keys) in config.as_object().unwrap() {
         for name in keys.as_object().unwrap().keys() {
@@ -77,35 +105,58 @@ fn the_config_has_the_keys_of_the_reference_and_no_others() {
 
 #[test]
 fn every_key_is_taken_from_the_file() {
-    let defaults = parse("").unwrap();
     for key in reference() {
-        for value in other_values(&key.kind, key.default) {
-            // Only an image can be cloned, and only the docker engine does without a gateway.
-            let (before, defaults) = match (key.path, value.as_str()) {
-                (_, "\"clone\"") => {
-                    ("volume.kind = \"image\"\n", parse("volume.kind = \"image\"").unwrap())
+        for value in other_values(key) {
+            // Some values are possible only beside others.
+            let before = match (key.path, value.as_str()) {
+                (path, _) if path.starts_with("aws.") => on_aws(&[(path, "")]),
+                ("store.kind", "\"clone\"") => "volume.kind = \"image\"\n".to_owned(),
+                ("store.kind", "\"ebs\"") => {
+                    "volume.kind = \"ebs\"\nvolume.id = \"vol-01234567\"\n".to_owned()
                 }
-                ("gateway.enabled", _) => {
-                    ("engine.kind = \"docker\"\n", parse("engine.kind = \"docker\"").unwrap())
-                }
-                (_, _) => ("", defaults.clone()),
+                ("volume.kind", "\"ebs\"") => "volume.id = \"vol-01234567\"\n".to_owned(),
+                ("gateway.enabled", _) => "engine.kind = \"docker\"\n".to_owned(),
+                (_, _) => String::new(),
             };
             let mut text = format!("{before}{} = {value}", key.path);
-            // Each of the two needs the other one.
-            if let Some(table) = key.path.strip_suffix("tls_cert") {
-                text.push_str(&format!("\n{table}tls_key = {value}"));
-            } else if let Some(table) = key.path.strip_suffix("tls_key") {
-                text.push_str(&format!("\n{table}tls_cert = {value}"));
+            let mut unset = before;
+            if let Some((_, value)) =
+                ON_AWS.iter().find(|(path, _)| path.starts_with("aws.") && *path == key.path)
+            {
+                unset.push_str(&format!("{} = {value}", key.path));
+            }
+            match key.path {
+                // Each of the two needs the other one.
+                "gateway.tls_cert" => text.push_str(&format!("\ngateway.tls_key = {value}")),
+                "gateway.tls_key" => text.push_str(&format!("\ngateway.tls_cert = {value}")),
+                "aws.region" => text = text.replace("eu-central-1a", "us-gov-west-1b"),
+                "aws.volume_iops" => text.push_str("\naws.volume_size = \"64TiB\""),
+                "aws.volume_throughput" => text.push_str("\naws.volume_iops = 8000"),
+                _ => {}
             }
             let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
-            assert_ne!(config, defaults, "{text} changes nothing");
+            let unset = parse(&unset).unwrap_or_else(|error| panic!("{unset}: {error}"));
+            assert_ne!(config, unset, "{text} changes nothing");
         }
     }
 }
 
 /// Values that `kind` admits besides the default.
-fn other_values(kind: &Kind, default: &str) -> Vec<String> {
-    let values = match kind {
+fn other_values(key: &Key) -> Vec<String> {
+    let values = match &key.kind {
+        Kind::Text(_) if key.path == "aws.region" => vec!["\"us-gov-west-1\"".to_owned()],
+        Kind::Text(Form::Zone) => vec!["\"eu-central-1c\"".to_owned()],
+        Kind::Text(Form::Ipv4) => vec!["\"10.0.2.16\"".to_owned()],
+        Kind::Text(Form::InstanceType) => vec!["\"m7i.large\"".to_owned()],
+        Kind::Text(Form::Download) => vec!["\"s3://builds/q/1/qmoor\"".to_owned()],
+        Kind::Text(Form::Id(prefix)) => {
+            vec![format!("\"{prefix}-89abcdef\""), format!("\"{prefix}-0123456789abcdef9\"")]
+        }
+        Kind::Text(form) => vec![format!("{:?}", form.example().replace("0", "1"))],
+        Kind::Texts(_) => vec!["[\"sg-89abcdef\", \"sg-0123456789abcdef9\"]".to_owned()],
+        Kind::Size(..) if key.path.starts_with("aws.") => {
+            vec!["\"9GiB\"".to_owned(), "\"1TiB\"".to_owned()]
+        }
         Kind::Name => vec!["\"other\"".to_owned()],
         Kind::Path | Kind::OptionalPath => vec!["\"./other\"".to_owned()],
         Kind::Address => vec!["\"10.0.2.15\"".to_owned(), "\"::1\"".to_owned()],
@@ -117,7 +168,7 @@ fn other_values(kind: &Kind, default: &str) -> Vec<String> {
         Kind::Size(min, max) => [min, max].map(|bytes| format!("\"{bytes}B\"")).into(),
         Kind::Duration(min, max) => [min, max].map(|d| format!("\"{}ms\"", d.as_millis())).into(),
     };
-    values.into_iter().filter(|value| value != default).collect()
+    values.into_iter().filter(|value| value != key.default).collect()
 }
 
 #[test]
@@ -132,6 +183,12 @@ fn values_out_of_range_are_refused() {
                 vec!["\"q:latest\"".to_owned(), "\"q\"".to_owned(), "\"q:dev\"".to_owned()]
             }
             Kind::User => vec!["\"root\"".to_owned(), "\"1:2:3\"".to_owned(), "7".to_owned()],
+            Kind::Text(_) => ["7", "[]", "\"a b\"", "\"$(id)\"", "\"'\"", "\"-\"", "\"é\""]
+                .map(str::to_owned)
+                .into(),
+            Kind::Texts(_) => {
+                vec!["\"sg-01234567\"".to_owned(), "[\"\"]".to_owned(), "[\"sg-1\"]".to_owned()]
+            }
             Kind::Switch => vec!["\"true\"".to_owned(), "1".to_owned()],
             Kind::Choice(_) => vec!["\"other\"".to_owned(), "\"\"".to_owned()],
             Kind::Number(min, max) => {
@@ -206,6 +263,68 @@ fn the_data_lies_inside_a_volume_that_is_an_image() {
     insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/store/v.img\"")), @"/etc/qmoor/qmoor.toml:3: volume.image: `/n/store/v.img` is inside `store.path` (`/n/store`) (hint: choose folders that lie outside each other)");
     insta::assert_snapshot!(complaint(&format!("{image}volume.image = \"/n/volume/v.img\"")), @"/etc/qmoor/qmoor.toml:3: volume.image: `/n/volume/v.img` is inside `volume.mount` (`/n/volume`) (hint: choose folders that lie outside each other)");
     insta::assert_snapshot!(complaint("[store]\nkind = \"clone\""), @r#"/etc/qmoor/qmoor.toml:2: store.kind: is "clone", and `volume.kind` is "directory" (hint: only an image can be cloned: set `volume.kind` to "image")"#);
+}
+
+#[test]
+fn on_an_ebs_volume_data_and_records_lie_on_it() {
+    let ebs = "node.dir = \"/n\"\nvolume = { kind = \"ebs\", id = \"vol-0123456789abcdef0\", mount = \"/mnt/q\" }\n";
+    let config = parse(&format!("{ebs}store.kind = \"ebs\"")).unwrap();
+    assert_eq!(config.volume.id.as_deref(), Some("vol-0123456789abcdef0"));
+    assert_eq!(config.volume.devices, PathBuf::from("/dev/disk/by-id"));
+    assert_eq!(config.node.data, PathBuf::from("/mnt/q/data"));
+    assert_eq!(config.store.path, PathBuf::from("/mnt/q/store"));
+    assert_eq!(config.node.state, PathBuf::from("/n/state"));
+    assert_eq!(parse(ebs).unwrap().store.path, PathBuf::from("/n/store"), "a restic repository");
+    insta::assert_snapshot!(complaint("volume.kind = \"ebs\""), @r#"/etc/qmoor/qmoor.toml:1: volume.id: is not set, and `volume.kind` is "ebs" (hint: set it to the id of the volume, like "vol-0123456789abcdef0")"#);
+    insta::assert_snapshot!(complaint("volume.id = \"vol-0123456789ABCDEF0\""), @r#"/etc/qmoor/qmoor.toml:1: volume.id: must be a text like "vol-0123456789abcdef0", or "" for none, not "vol-0123456789ABCDEF0""#);
+    insta::assert_snapshot!(complaint("store.kind = \"ebs\""), @r#"/etc/qmoor/qmoor.toml:1: store.kind: is "ebs", and `volume.kind` is "directory" (hint: only an EBS volume has EBS snapshots: set `volume.kind` to "ebs")"#);
+    insta::assert_snapshot!(complaint(&format!("{ebs}store.kind = \"clone\"")), @r#"/etc/qmoor/qmoor.toml:3: store.kind: is "clone", and `volume.kind` is "ebs" (hint: only an image can be cloned: set `volume.kind` to "image")"#);
+    insta::assert_snapshot!(complaint(&format!("{ebs}store = {{ kind = \"ebs\", path = \"/n/store\" }}")), @"/etc/qmoor/qmoor.toml:3: store.path: `/n/store` is not inside `volume.mount` (`/mnt/q`) (hint: choose a folder inside it, or leave `store.path` out)");
+    insta::assert_snapshot!(complaint(&format!("{ebs}store = {{ kind = \"ebs\", path = \"/mnt/q/data/s\" }}")), @"/etc/qmoor/qmoor.toml:3: store.path: `/mnt/q/data/s` is inside `node.data` (`/mnt/q/data`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint(&format!("{ebs}node.state = \"/mnt/q/state\"")), @"/etc/qmoor/qmoor.toml:3: node.state: `/mnt/q/state` is inside `volume.mount` (`/mnt/q`) (hint: choose folders that lie outside each other)");
+    insta::assert_snapshot!(complaint(&format!("{ebs}store.path = \"/mnt/q/store\"")), @"/etc/qmoor/qmoor.toml:3: store.path: `/mnt/q/store` is inside `volume.mount` (`/mnt/q`) (hint: choose folders that lie outside each other)");
+}
+
+#[test]
+fn a_node_on_aws_says_where_it_is_and_who_may_reach_it() {
+    let config = parse(&on_aws(&[("node.name", "\"docs\"")])).unwrap();
+    let aws = config.aws.unwrap();
+    assert_eq!((aws.stack.as_str(), aws.instance_type.as_str()), ("docs", "c8g.2xlarge"));
+    assert_eq!(config.volume.id, None, "the stack makes the volume");
+    assert!(
+        parse(&on_aws(&[
+            ("aws.region", "\"\""),
+            ("volume.kind", ""),
+            ("aws.vpc", ""),
+            ("aws.subnet", ""),
+            ("aws.address", ""),
+            ("aws.binary_url", "")
+        ]))
+        .unwrap()
+        .aws
+        .is_none()
+    );
+    for (key, _) in ON_AWS.iter().filter(|(key, _)| key.starts_with("aws.") && *key != "aws.region")
+    {
+        let complaint = complaint(&on_aws(&[(key, "")]));
+        assert!(complaint.contains(&format!("{key}: is not set")), "{complaint}");
+    }
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.search_groups", "[]")])), @r#"/etc/qmoor/qmoor.toml:9: aws.search_groups: is not set, and `aws.region` is (hint: set it, like ["sg-0123456789abcdef0"])"#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.region", "")])), @r#"
+    /etc/qmoor/qmoor.toml:2: volume.id: is not set, and `volume.kind` is "ebs" (hint: set it to the id of the volume, like "vol-0123456789abcdef0")
+    /etc/qmoor/qmoor.toml:3: aws.region: is not set, and `aws.vpc` is (hint: set it to the region of the node, like "eu-central-1")
+    "#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.zone", "\"eu-west-1a\"")])), @r#"/etc/qmoor/qmoor.toml:6: aws.zone: `eu-west-1a` is not in the region `eu-central-1` (hint: choose a zone like "eu-central-1a")"#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("node.name", "\"my_node\"")])), @"/etc/qmoor/qmoor.toml:12: aws.stack: `my_node` is no name for a stack (hint: set it to a letter, then letters, digits and `-`)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("volume.kind", "\"image\"")])), @r#"/etc/qmoor/qmoor.toml:2: volume.kind: is not "ebs", and `aws.region` is set (hint: set `volume.kind` to "ebs": the data of the node lies on the volume of its stack)"#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("gateway.grpc_port", "0")])), @"/etc/qmoor/qmoor.toml:12: gateway.grpc_port: is 0, and `aws.region` is set (hint: the security group must name the port: leave it out, or set it)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("node.dir", "")])), @r#"/etc/qmoor/qmoor.toml:2: node.dir: must be absolute, because `aws.region` is set (hint: set it to a folder of the machine, like "/var/lib/qmoor")"#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("volume.mount", "\"./qdrant\"")])), @"/etc/qmoor/qmoor.toml:12: volume.mount: must be absolute, because `aws.region` is set (hint: set it to a path of the machine)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.volume_size", "\"1500MiB\"")])), @r#"/etc/qmoor/qmoor.toml:12: aws.volume_size: is not a whole number of GiB (hint: write it like "100GiB")"#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.volume_size", "\"10GiB\""), ("aws.volume_iops", "6000")])), @"/etc/qmoor/qmoor.toml:13: aws.volume_iops: is 6000, too many for a volume of 10 GiB (hint: at most 500 for each GiB: 5000 here, or make the volume 12 GiB)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.volume_throughput", "1000")])), @"/etc/qmoor/qmoor.toml:12: aws.volume_throughput: is 1000, too much for 3000 operations a second (hint: at most a quarter of `aws.volume_iops`: 750 here, or set that to 4000)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.binary_url", "\"http://example.com/qmoor\"")])), @r#"/etc/qmoor/qmoor.toml:10: aws.binary_url: must be a text like "https://example.com/qmoor", or "" for none, not "http://example.com/qmoor""#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.kms_key", "\"alias/mine\"")])), @r#"/etc/qmoor/qmoor.toml:12: aws.kms_key: must be a text like "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef", or "" for none, not "alias/mine""#);
 }
 
 #[test]
@@ -302,7 +421,7 @@ proptest! {
 
     #[test]
     fn no_document_of_known_names_makes_the_reader_panic(
-        lines in prop::collection::vec((0_usize..40, 0_usize..12), 0..8)
+        lines in prop::collection::vec((0..reference().len(), 0_usize..12), 0..8)
     ) {
         let values = [
             "1", "-1", "\"\"", "\"4s\"", "true", "1e400", "0x1F", "[]", "{}", "1979-05-27",

@@ -12,6 +12,8 @@ pub(super) fn unit(program: &Path, file: Option<&Path>, config: &Config) -> Stri
     // The agent mounts an image itself.
     let mounts = match config.volume.kind {
         VolumeKind::Image => [&config.volume.image, &config.node.state, &config.store.path],
+        // It is mounted before the agent starts, and holds the data.
+        VolumeKind::Ebs => [&config.volume.mount, &config.node.state, &config.store.path],
         VolumeKind::Directory => [&config.node.data, &config.node.state, &config.store.path],
     }
     .map(|path| quoted(path))
@@ -51,7 +53,8 @@ pub(super) fn unit(program: &Path, file: Option<&Path>, config: &Config) -> Stri
 /// What the agent may not touch. A unit that sees a file system of its own would also mount into that one alone: neither
 /// the Docker daemon nor its own next start would see the volume.
 fn confined(config: &Config) -> String {
-    if config.volume.kind == VolumeKind::Image {
+    // A restore mounts another EBS volume in the place of the one that was there.
+    if matches!(config.volume.kind, VolumeKind::Image | VolumeKind::Ebs) {
         return "# The volume is mounted by the agent for all to see, so no Protect… or Private… here.\n".to_owned();
     }
     let paths = [&config.node.dir, &config.node.data, &config.node.state, &config.store.path];

@@ -1,0 +1,86 @@
+//! Names of what a node has on AWS. Policies compare these, so nobody else may spell them.
+
+use crate::access::Role;
+
+/// Tag on all that belongs to a node: its name. What the node may delete, detach or lock must carry it.
+pub const NODE: &str = "qmoor:node";
+
+/// Tag on a snapshot: the id of the backup.
+pub const BACKUP: &str = "qmoor:backup";
+
+/// Tag on a snapshot: the batch that the backup was asked for.
+pub const BATCH: &str = "qmoor:batch";
+
+/// Tag on a snapshot: the grade of the backup.
+pub const GRADE: &str = "qmoor:grade";
+
+/// Tag on a snapshot: the SHA-256 of its manifest. A snapshot without one is incomplete.
+pub const MANIFEST: &str = "qmoor:manifest";
+
+/// Tag on a snapshot that is kept whatever the retention policy says.
+pub const PINNED: &str = "qmoor:pinned";
+
+/// Tag on a volume: what it is to its node, one of [`DATA`], [`SCRATCH`] and [`REPLACED`].
+pub const ROLE: &str = "qmoor:role";
+
+/// Role of the volume that the node's data is on.
+pub const DATA: &str = "data";
+
+/// Role of a volume made for a drill or a restore, before it takes the place of the data.
+pub const SCRATCH: &str = "scratch";
+
+/// Role of a volume whose place another one has taken.
+pub const REPLACED: &str = "replaced";
+
+/// The secret, in Secrets Manager, that holds the key of a role.
+#[must_use]
+pub fn secret(node: &str, role: Role) -> String {
+    format!("qmoor/{node}/{}", role.as_str())
+}
+
+/// The parameter, in Parameter Store, that holds the key of a role.
+#[must_use]
+pub fn parameter(node: &str, role: Role) -> String {
+    format!("/qmoor/{node}/{}", role.as_str())
+}
+
+/// The SSM document that says which verbs may be run on a node.
+#[must_use]
+pub fn document(node: &str) -> String {
+    format!("qmoor-{node}")
+}
+
+/// `detail-type` of the event that asks for a backup.
+pub const BATCH_INDEXED: &str = "BatchIndexed";
+
+/// The outputs of the stack.
+pub mod output {
+    /// The fixed private address.
+    pub const ADDRESS: &str = "Address";
+    /// `http(s)://ADDRESS:PORT` of the gateway, for REST and gRPC.
+    pub const URL: &str = "Url";
+    /// The machine.
+    pub const INSTANCE: &str = "InstanceId";
+    /// The volume that the stack made; a restore puts another in its place.
+    pub const VOLUME: &str = "VolumeId";
+    /// The network interface that holds the address.
+    pub const INTERFACE: &str = "InterfaceId";
+    /// The security group of the node.
+    pub const GROUP: &str = "SecurityGroupId";
+    /// Name of the secret or parameter with the admin key.
+    pub const ADMIN_SECRET: &str = "AdminSecret";
+    /// Name of the secret or parameter with the index key.
+    pub const INDEX_SECRET: &str = "IndexSecret";
+    /// Name of the secret or parameter with the search key.
+    pub const SEARCH_SECRET: &str = "SearchSecret";
+    /// Managed policy for the role of the machines that index.
+    pub const INDEX_POLICY: &str = "IndexPolicyArn";
+    /// Managed policy for the role of the machines that search.
+    pub const SEARCH_POLICY: &str = "SearchPolicyArn";
+    /// The SSM document.
+    pub const DOCUMENT: &str = "Document";
+    /// The state machine that makes a backup on a message.
+    pub const MACHINE: &str = "BackupMachineArn";
+    /// The topic that is told of a backup that failed.
+    pub const TOPIC: &str = "AlarmTopicArn";
+}
