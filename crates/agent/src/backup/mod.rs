@@ -181,11 +181,7 @@ pub async fn explain(
     let steps = course.steps().into_iter().chain([Step::Prune]).collect();
     Ok(BackupPlan {
         mode: course.mode,
-        grade: match (course.mode, course.freezes && course.holds) {
-            (Mode::Stop, _) => Grade::Clean,
-            (Mode::Freeze, true) => Grade::Frozen,
-            (Mode::Freeze, false) => Grade::Crash,
-        },
+        grade: course.grade(),
         steps,
         pause_ms: forecast::forecast(&node.state(), course.mode, points).map(millis),
         max_pause_ms: millis(request.max_pause.unwrap_or(config.backup.max_pause)),

@@ -47,6 +47,13 @@ pub trait SnapshotStore: Debug + Send + Sync {
     /// Does beforehand, while the engine runs, whatever makes the cut short.
     fn prepare(&self, data: &Path, labels: &Labels) -> Result<Prepared, StoreError>;
 
+    /// Keeps the manifest as far as it is known before the cut, where the snapshot will hold it. Only a store that
+    /// keeps its manifests on the volume needs that: the manifest of the last snapshot is lost with it.
+    fn keep_draft(&self, id: &str, draft: &[u8]) -> Result<(), StoreError> {
+        let _kept_elsewhere = (id, draft);
+        Ok(())
+    }
+
     /// Makes the snapshot called `labels.id`, or finds the one that is there already. Nobody may write to `data`
     /// meanwhile; it must have been synced. The point is fixed when this returns.
     fn take(&self, prepared: &Prepared, data: &Path, labels: &Labels) -> Result<Taken, StoreError>;
@@ -153,10 +160,6 @@ pub fn open(config: &Config, must_exist: bool) -> Result<Arc<dyn SnapshotStore>,
         StoreKind::Clone => {
             let volume = ImageSpec::of(config).ok_or(StoreError::NoImage)?;
             Ok(Arc::new(CloneStore::open(path, &volume, must_exist)?))
-        }
-        StoreKind::Ebs => {
-            let source = io::ErrorKind::Unsupported.into();
-            Err(StoreError::Io { doing: "open the store of EBS snapshots", source })
         }
     }
 }
@@ -294,9 +297,21 @@ pub enum StoreError {
         "`store.kind` is \"ebs\" and the data is on no volume of EBS (hint: `volume.kind = \"ebs\"` and `volume.id` in qmoor.toml)"
     )]
     NoVolume,
+    /// A manifest that is not written down here, but in the snapshot.
+    #[error("the manifest of `{id}` is inside its snapshot and not on this volume (hint: `qmoor drill {id}` fetches it)")]
+    ManifestInside {
+        /// The backup.
+        id: String,
+    },
     /// AWS could not be asked, or said no.
     #[error(transparent)]
     Aws(#[from] AwsError),
+    /// What must be there is not.
+    #[error("{what} is not there (hint: was it deleted by hand? `qmoor backups` lists what there is)")]
+    Gone {
+        /// What.
+        what: String,
+    },
     /// The client of AWS does not run.
     #[error("the client of AWS cannot be started: {0}")]
     NoClient(io::Error),

@@ -17,8 +17,6 @@ use crate::durable;
 /// How the system names the disks of EBS on Nitro, before the id without its dash. See "Map Amazon EBS volumes to NVMe
 /// device names" in the EC2 User Guide.
 const NAMED: &str = "nvme-Amazon_Elastic_Block_Store_";
-/// How long a volume that is attached may take to appear: CloudFormation attaches it after the instance has booted.
-const APPEARS_WITHIN: Duration = Duration::from_secs(180);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
@@ -33,6 +31,8 @@ pub struct EbsSpec {
     pub devices: PathBuf,
     /// Where it is written down which volume is in use.
     pub record: PathBuf,
+    /// Longest wait for the disk to appear: CloudFormation attaches it after the instance has booted.
+    pub timeout: Duration,
 }
 
 impl EbsSpec {
@@ -50,6 +50,7 @@ impl EbsSpec {
             mount: volume.mount.clone(),
             devices: volume.devices.clone(),
             record,
+            timeout: volume.timeout,
         }))
     }
 
@@ -81,7 +82,7 @@ impl EbsSpec {
     /// When it does not appear.
     pub fn await_device(&self, id: &str) -> Result<PathBuf, VolumeError> {
         let name = self.name_of(id);
-        let deadline = Instant::now() + APPEARS_WITHIN;
+        let deadline = Instant::now() + self.timeout;
         loop {
             match fs_err::canonicalize(&name) {
                 Ok(device) => return Ok(device),
@@ -89,7 +90,7 @@ impl EbsSpec {
                 Err(error) => {
                     return Err(VolumeError::Refused {
                         path: name,
-                        why: format!("did not appear within {APPEARS_WITHIN:?}: {error}"),
+                        why: format!("did not appear within {:?}: {error}", self.timeout),
                         hint: format!(
                             "is the volume attached? `aws ec2 describe-volumes --volume-ids {id}`"
                         ),

@@ -17,6 +17,15 @@ pub const GRADE: &str = "qmoor:grade";
 /// Tag on a snapshot: the SHA-256 of its manifest. A snapshot without one is incomplete.
 pub const MANIFEST: &str = "qmoor:manifest";
 
+/// Tag on a snapshot: the SHA-256 of the manifest as far as it was known before the cut, which is inside it.
+pub const DRAFT: &str = "qmoor:draft";
+
+/// Tag on a snapshot: how many bytes the files of the data have.
+pub const BYTES: &str = "qmoor:bytes";
+
+/// Tag on a volume that was made of a snapshot: where it is to be mounted.
+pub const MOUNT: &str = "qmoor:mount";
+
 /// Tag on a snapshot that is kept whatever the retention policy says.
 pub const PINNED: &str = "qmoor:pinned";
 

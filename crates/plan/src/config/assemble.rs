@@ -57,6 +57,7 @@ impl Reader<'_> {
             mount: inside(self, "volume.mount", "volume"),
             id: self.text("volume.id"),
             devices: self.path("volume.devices", resolve),
+            timeout: self.duration("volume.timeout"),
         }
     }
 
@@ -74,7 +75,7 @@ impl Reader<'_> {
                 inside(self, "store.path", "store")
             }
         };
-        Store { kind, path }
+        Store { kind, path, settle_timeout: self.duration("store.settle_timeout") }
     }
 
     fn node(

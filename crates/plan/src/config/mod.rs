@@ -81,6 +81,8 @@ pub struct Volume {
     pub id: Option<String>,
     /// Folder where the system names disks by their serial.
     pub devices: PathBuf,
+    /// Longest wait for an EBS volume to change as asked.
+    pub timeout: Duration,
 }
 
 /// Which kind of volume the data lies on.
@@ -219,6 +221,8 @@ pub struct Store {
     pub kind: StoreKind,
     /// Folder of the store, or of its records where the snapshots are EBS snapshots.
     pub path: PathBuf,
+    /// Longest wait for the store to have everything of a snapshot.
+    pub settle_timeout: Duration,
 }
 
 /// Which kind of store keeps the snapshots.

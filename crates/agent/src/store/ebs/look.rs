@@ -1,20 +1,19 @@
 //! Volumes made of snapshots: attached and mounted for as long as somebody looks into them, then removed.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use qmoor_plan::aws::names::{self, Role};
+use qmoor_aws::ec2::Volume;
+use qmoor_plan::aws::names;
 use rustix::mount::UnmountFlags;
 
-use super::EbsStore;
-use super::cloud::Vol;
+use super::{EbsStore, Pace};
+use super::cloud::attached_to;
 use crate::store::{Entry, Restored, StoreError, io_error};
 use crate::volume::{ebs, mounts};
 
-/// Longest wait for a volume to be made, attached or detached.
-const WITHIN: Duration = Duration::from_secs(300);
-/// How often it is asked.
-const ASK_EVERY: Duration = Duration::from_secs(1);
+/// How long EC2 is left alone between two questions, at the most.
+const ASK_EVERY: Duration = Duration::from_secs(2);
 
 impl EbsStore {
     /// Shows the data of a backup to `see`, and removes the volume it was on, whatever came of it.
@@ -48,15 +47,15 @@ impl EbsStore {
     fn mounted_copy(&self, entry: &Entry, at: &Path) -> Result<Restored, StoreError> {
         let own = self.cloud.volume(&self.volume.id)?;
         let tags = [
-            (names::TAG_ROLE, Role::Scratch.as_str().to_owned()),
-            (names::TAG_BACKUP, entry.id.clone()),
-            (names::TAG_MOUNT, at.display().to_string()),
+            (names::ROLE, names::SCRATCH.to_owned()),
+            (names::BACKUP, entry.id.clone()),
+            (names::MOUNT, at.display().to_string()),
             ("Name", format!("{} scratch of {}", self.cloud.node(), entry.id)),
         ];
         let made = self.cloud.create_volume(&entry.snapshot, &own, &tags)?;
         self.until(&made, "be made", |vol| vol.state == "available")?;
         self.cloud.attach(&made, &own)?;
-        self.until(&made, "be attached", |vol| vol.attached)?;
+        self.until(&made, "be attached", |vol| attached_to(vol).is_some())?;
         let device = self.volume.await_device(&made)?;
         ebs::mount_beside(&device, at)?;
         let data = at.join(&self.inside);
@@ -71,8 +70,8 @@ impl EbsStore {
                 .map_err(|error| io(std::io::Error::other(format!("{}: {error}", at.display()))))?;
         }
         let shown = at.display().to_string();
-        for vol in self.cloud.volumes(Role::Scratch)? {
-            if vol.tags.get(names::TAG_MOUNT) == Some(&shown) {
+        for vol in self.cloud.volumes(names::SCRATCH)? {
+            if vol.tags.get(names::MOUNT) == Some(&shown) {
                 self.discard(&vol)?;
             }
         }
@@ -85,10 +84,10 @@ impl EbsStore {
     /// Removes what looks that were cut short have left, and says how many there were. The node does one thing at a
     /// time, so nobody looks into them any more.
     pub(super) fn clear_looks(&self) -> Result<usize, StoreError> {
-        let left = self.cloud.volumes(Role::Scratch)?;
+        let left = self.cloud.volumes(names::SCRATCH)?;
         let left: Vec<_> = left.iter().filter(|vol| vol.id != self.volume.id).collect();
         for vol in &left {
-            match vol.tags.get(names::TAG_MOUNT) {
+            match vol.tags.get(names::MOUNT) {
                 Some(at) => self.unmount_copy(Path::new(at))?,
                 None => self.discard(vol)?,
             }
@@ -99,30 +98,30 @@ impl EbsStore {
     /// After a restore has put another volume in the place of the one in use: that one is the node's data now, and the
     /// old one is detached and kept.
     pub(super) fn after_swap(&self) -> Result<(), StoreError> {
-        let role = |role: Role| [(names::TAG_ROLE, role.as_str().to_owned())];
+        let role = |role: &str| [(names::ROLE, role.to_owned())];
         let own = self.cloud.volume(&self.volume.id)?;
-        if own.tags.get(names::TAG_ROLE).map(String::as_str) == Some(Role::Scratch.as_str()) {
-            self.cloud.tag(&own.id, &role(Role::Data))?;
-            self.cloud.untag(&own.id, &[names::TAG_MOUNT])?;
+        if own.tags.get(names::ROLE).map(String::as_str) == Some(names::SCRATCH) {
+            self.cloud.tag(&own.id, &role(names::DATA))?;
+            self.cloud.untag(&own.id, &[names::MOUNT])?;
         }
-        for old in self.cloud.volumes(Role::Data)? {
-            if old.id == own.id || old.instance != own.instance {
+        for old in self.cloud.volumes(names::DATA)? {
+            if old.id == own.id || attached_to(&old) != attached_to(&own) {
                 continue;
             }
-            self.cloud.tag(&old.id, &role(Role::Old))?;
-            self.cloud.detach(&old.id)?;
+            self.cloud.tag(&old.id, &role(names::REPLACED))?;
+            self.cloud.detach(&old)?;
             tracing::info!(volume = old.id, "restore: the old volume is kept, detached");
         }
         Ok(())
     }
 
     /// Detaches a volume and deletes it.
-    fn discard(&self, vol: &Vol) -> Result<(), StoreError> {
+    fn discard(&self, vol: &Volume) -> Result<(), StoreError> {
         if vol.state == "deleting" || vol.state == "deleted" {
             return Ok(());
         }
-        if vol.attached || vol.state == "in-use" {
-            self.cloud.detach(&vol.id)?;
+        if vol.state != "available" {
+            self.cloud.detach(vol)?;
             self.until(&vol.id, "be detached", |vol| vol.state == "available")?;
         }
         self.cloud.delete_volume(&vol.id)
@@ -132,22 +131,21 @@ impl EbsStore {
         &self,
         volume: &str,
         to: &'static str,
-        is_so: impl Fn(&Vol) -> bool,
-    ) -> Result<Vol, StoreError> {
-        let deadline = Instant::now() + self.cloud.longest(WITHIN);
+        is_so: impl Fn(&Volume) -> bool,
+    ) -> Result<Volume, StoreError> {
+        let mut pace = Pace::up_to(ASK_EVERY, self.volume.timeout);
         loop {
             let vol = self.cloud.volume(volume)?;
             if is_so(&vol) {
                 return Ok(vol);
             }
-            if Instant::now() >= deadline || vol.state == "error" {
+            if vol.state == "error" || !pace.wait() {
                 return Err(StoreError::VolumeStuck {
                     volume: volume.to_owned(),
                     to,
                     state: vol.state,
                 });
             }
-            std::thread::sleep(self.cloud.pace(ASK_EVERY));
         }
     }
 }

@@ -27,21 +27,22 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use qmoor_aws::ec2::{Snapshot, SnapshotState};
 use qmoor_plan::aws::names;
 use qmoor_plan::config::Config;
 use sha2::{Digest as _, Sha256};
 
 use super::listing::Listing;
-use super::{Entry, Labels, Prepared, Restored, SnapshotStore, StoreError, Taken, io_error};
+use super::{Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, io_error};
 use crate::durable;
 use crate::store::walk::{Walk, walk};
 use crate::volume::ebs::{self, EbsSpec};
-use cloud::{Cloud, Snap};
+use cloud::Cloud;
 
-/// Longest wait for EBS to have everything of a snapshot: hours for the first one of a large volume.
-const SETTLES_WITHIN: Duration = Duration::from_secs(24 * 3600);
-/// How often it is asked.
+/// How long EBS is left alone between two questions about a snapshot, at the most.
 const ASK_EVERY: Duration = Duration::from_secs(5);
+/// And at the least.
+const ASK_SOON: Duration = Duration::from_millis(50);
 /// Bytes of the records of one backup, at the most that is expected.
 const RECORDS_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -55,8 +56,11 @@ pub struct EbsStore {
     /// Where what is looked into is mounted.
     looks: PathBuf,
     cloud: Cloud,
+    settles_within: Duration,
     /// What was on the disk at cuts whose snapshot has not settled yet.
     unsettled: Mutex<BTreeMap<String, Listing>>,
+    /// Digests of the drafts that are on the volume and in no snapshot yet.
+    drafts: Mutex<BTreeMap<String, String>>,
 }
 
 impl EbsStore {
@@ -72,8 +76,10 @@ impl EbsStore {
         let inside = config.node.data.strip_prefix(&config.volume.mount);
         let inside = inside.map(Path::to_owned).map_err(|_| StoreError::NoVolume)?;
         let looks = config.node.state.join("looks");
-        let unsettled = Mutex::default();
-        let store = Self { path, volume, inside, looks, cloud, unsettled };
+        let settles_within = config.store.settle_timeout;
+        let (unsettled, drafts) = (Mutex::default(), Mutex::default());
+        let store =
+            Self { path, volume, inside, looks, cloud, settles_within, unsettled, drafts };
         if !store.path.exists() {
             if must_exist && store.cloud.snapshots()?.is_empty() {
                 return Err(StoreError::Vanished { store: store.path });
@@ -83,33 +89,32 @@ impl EbsStore {
         Ok(store)
     }
 
-    fn entry(snap: &Snap) -> Option<Entry> {
+    fn entry(snap: &Snapshot) -> Option<Entry> {
         let number = |tag| snap.tags.get(tag).and_then(|text| text.parse().ok());
         Some(Entry {
-            id: snap.tags.get(names::TAG_BACKUP)?.clone(),
+            id: snap.tags.get(names::BACKUP)?.clone(),
             snapshot: snap.id.clone(),
-            at: snap.started,
-            manifest: snap.tags.get(names::TAG_MANIFEST).cloned(),
-            bytes_total: number(names::TAG_BYTES).unwrap_or_default(),
+            at: snap.started?,
+            manifest: snap.tags.get(names::MANIFEST).cloned(),
+            bytes_total: number(names::BYTES).unwrap_or_default(),
         })
     }
 
     /// Waits until EBS has everything of the snapshot.
-    fn completed(&self, snapshot: &str) -> Result<Snap, StoreError> {
-        let deadline = Instant::now() + SETTLES_WITHIN;
+    fn completed(&self, snapshot: &str) -> Result<Snapshot, StoreError> {
+        let mut pace = Pace::up_to(ASK_EVERY, self.settles_within);
         loop {
             let snap = self.cloud.snapshot(snapshot)?;
-            match snap.state.as_str() {
-                "completed" => return Ok(snap),
-                "pending" if Instant::now() < deadline => {
+            match snap.state {
+                SnapshotState::Completed => return Ok(snap),
+                SnapshotState::Pending if pace.wait() => {
                     tracing::debug!(snapshot, progress = snap.progress, "store: EBS is copying");
-                    std::thread::sleep(self.cloud.pace(ASK_EVERY));
                 }
                 state => {
                     return Err(StoreError::Unsettled {
                         snapshot: snapshot.to_owned(),
-                        state: format!("{state} at {}", snap.progress),
-                        why: snap.message,
+                        state: format!("{state:?}, {}", snap.progress).to_lowercase(),
+                        why: snap.state_message.map(|why| format!(": {why}")).unwrap_or_default(),
                     });
                 }
             }
@@ -136,6 +141,12 @@ impl SnapshotStore for EbsStore {
         self.cloud.volume(&self.volume.id)?;
         durable::sync_filesystem(data).map_err(io_error("syncing the volume"))?;
         Ok(Prepared { bytes_left: 0, note: "nothing to copy".to_owned(), first: None })
+    }
+
+    fn keep_draft(&self, id: &str, draft: &[u8]) -> Result<(), StoreError> {
+        self.write_record(id, records::DRAFT, draft)?;
+        self.drafts.lock().insert(id.to_owned(), digest(draft));
+        Ok(())
     }
 
     fn take(&self, _: &Prepared, data: &Path, labels: &Labels) -> Result<Taken, StoreError> {
@@ -187,7 +198,7 @@ impl SnapshotStore for EbsStore {
             store: self.path.clone(),
         })?;
         self.write_record(&labels.id, records::MANIFEST, manifest)?;
-        self.cloud.tag(&snap.id, &[(names::TAG_MANIFEST, digest(manifest))])
+        self.cloud.tag(&snap.id, &[(names::MANIFEST, digest(manifest))])
     }
 
     fn list(&self) -> Result<Vec<Entry>, StoreError> {
@@ -199,18 +210,33 @@ impl SnapshotStore for EbsStore {
 
     fn manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError> {
         let Some(expected) = &entry.manifest else { return Ok(None) };
-        let bytes = self.read_record(&entry.id, records::MANIFEST)?;
-        match digest(&bytes) == *expected {
-            true => Ok(Some(bytes)),
-            false => Err(StoreError::Damaged {
-                what: format!("the manifest of `{}` is not the one its snapshot names", entry.id),
-            }),
+        match self.record_of(&entry.id, records::MANIFEST, expected)? {
+            Some(manifest) => Ok(Some(manifest)),
+            None => self.draft_of(entry).map(Some),
         }
+    }
+
+    /// Only what is written down here: a look into each snapshot would take a volume each.
+    fn manifests(&self, entries: &[Entry]) -> Result<Manifests, StoreError> {
+        let read = |entry: &Entry| {
+            let written = self.record_of(&entry.id, records::MANIFEST, entry.manifest.as_ref()?);
+            let missing = || StoreError::ManifestInside { id: entry.id.clone() };
+            Some((entry.id.clone(), written.and_then(|manifest| manifest.ok_or_else(missing))))
+        };
+        Ok(entries.iter().filter_map(read).collect())
     }
 
     fn restore(&self, entry: &Entry, into: &Path) -> Result<Restored, StoreError> {
         self.completed(&entry.snapshot)?;
-        self.mount_copy(entry, into)
+        let restored = self.mount_copy(entry, into)?;
+        // Of a backup whose volume is lost there is no list.
+        if let Ok(expected) = self.listing(&entry.id)
+            && let Err(error) = super::holds(&restored.data, &expected, false)
+        {
+            self.unmount_copy(into)?;
+            return Err(error);
+        }
+        Ok(restored)
     }
 
     fn forget(&self, into: &Path) -> Result<(), StoreError> {
@@ -220,10 +246,10 @@ impl SnapshotStore for EbsStore {
     fn remove(&self, ids: &[String]) -> Result<(), StoreError> {
         let snaps = self.cloud.snapshots()?;
         for id in ids {
-            let of_it = |snap: &&Snap| snap.tags.get(names::TAG_BACKUP) == Some(id);
+            let of_it = |snap: &&Snapshot| snap.tags.get(names::BACKUP) == Some(id);
             for snap in snaps.iter().filter(of_it) {
                 // First the manifest, so that nothing half-removed claims to be whole.
-                self.cloud.untag(&snap.id, &[names::TAG_MANIFEST])?;
+                self.cloud.untag(&snap.id, &[names::MANIFEST])?;
                 self.cloud.delete_snapshot(&snap.id)?;
             }
             self.remove_records(id)?;
@@ -253,11 +279,34 @@ impl SnapshotStore for EbsStore {
         self.unsettled.lock().remove(id);
         self.clear_looks()?;
         let complete =
-            self.cloud.named(id)?.is_some_and(|snap| snap.tags.contains_key(names::TAG_MANIFEST));
+            self.cloud.named(id)?.is_some_and(|snap| snap.tags.contains_key(names::MANIFEST));
         if !complete {
             self.remove(&[id.to_owned()])?;
         }
         Ok(complete)
+    }
+}
+
+/// Waits between questions that grow, so that what is quick is seen soon and what takes hours is not asked for all the
+/// time.
+#[derive(Debug)]
+struct Pace {
+    next: Duration,
+    most: Duration,
+    deadline: Instant,
+}
+
+impl Pace {
+    fn up_to(most: Duration, within: Duration) -> Self {
+        Self { next: ASK_SOON, most, deadline: Instant::now() + within }
+    }
+
+    /// Waits a while, and says whether there is time for another question.
+    fn wait(&mut self) -> bool {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        std::thread::sleep(self.next.min(left));
+        self.next = (self.next * 2).min(self.most);
+        !left.is_zero()
     }
 }
 

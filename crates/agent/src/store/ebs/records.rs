@@ -3,13 +3,17 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::EbsStore;
+use qmoor_plan::aws::names;
+
+use super::{EbsStore, digest};
 use crate::durable;
 use crate::store::listing::Listing;
-use crate::store::{StoreError, io_error};
+use crate::store::{Entry, StoreError, io_error};
 
 const LISTING: &str = "listing.json";
 pub(super) const MANIFEST: &str = "manifest.json";
+/// The manifest as far as it was known before the cut.
+pub(super) const DRAFT: &str = "draft.json";
 
 impl EbsStore {
     /// An id is a name and never a way elsewhere.
@@ -28,7 +32,51 @@ impl EbsStore {
         durable::sync_dir(&self.path).map_err(io)
     }
 
-    pub(super) fn read_record(&self, id: &str, name: &str) -> Result<Vec<u8>, StoreError> {
+    /// A record that is there, which must have this digest.
+    pub(super) fn record_of(
+        &self,
+        id: &str,
+        name: &str,
+        expected: &str,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        match self.read_record(id, name) {
+            Ok(bytes) if digest(&bytes) == expected => Ok(Some(bytes)),
+            Ok(_) => Err(StoreError::Damaged {
+                what: format!("{name} of `{id}` is not the one its snapshot names"),
+            }),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The manifest of a backup whose volume is lost: from inside the snapshot, as it was known before the cut. It is
+    /// written down here then.
+    pub(super) fn draft_of(&self, entry: &Entry) -> Result<Vec<u8>, StoreError> {
+        let snap = self.completed(&entry.snapshot)?;
+        let Some(expected) = snap.tags.get(names::DRAFT) else {
+            return Err(StoreError::Damaged {
+                what: format!("`{}` has no manifest here, and none inside its snapshot", entry.id),
+            });
+        };
+        if let Some(draft) = self.record_of(&entry.id, DRAFT, expected)? {
+            return Ok(draft);
+        }
+        let root = self.path.strip_prefix(&self.volume.mount).unwrap_or(&self.path).to_owned();
+        let at = self.looks.join(&entry.id);
+        let draft = self.look(entry, &at, |_| {
+            fs_err::read(at.join(root).join(&entry.id).join(DRAFT))
+                .map_err(io_error("reading the manifest inside a snapshot"))
+        })?;
+        if digest(&draft) != *expected {
+            return Err(StoreError::Damaged {
+                what: format!("the manifest inside `{}` is not the one it names", entry.snapshot),
+            });
+        }
+        self.write_record(&entry.id, DRAFT, &draft)?;
+        Ok(draft)
+    }
+
+    fn read_record(&self, id: &str, name: &str) -> Result<Vec<u8>, StoreError> {
         fs_err::read(self.folder(id)?.join(name))
             .map_err(io_error("reading what is written down about a backup"))
     }

@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use qmoor_aws::ec2::Snapshot;
 use qmoor_plan::aws::names;
 
-use super::cloud::Snap;
-use super::{EbsStore, listing_of};
+use super::{EbsStore, Pace, listing_of};
 use crate::store::listing::Listing;
-use crate::store::{Entry, Labels, StoreError, Taken};
+use crate::store::{Labels, StoreError, Taken};
 
 /// How long a snapshot that was made may take to show up in a list: EC2's answers agree in the end, not at once. See
 /// "Eventual consistency in the Amazon EC2 API".
@@ -27,13 +27,16 @@ impl EbsStore {
         }
         let listing = listing_of(data)?;
         let mut tags = vec![
-            (names::TAG_BACKUP, labels.id.clone()),
-            (names::TAG_GRADE, labels.grade.clone()),
-            (names::TAG_BYTES, listing.bytes().to_string()),
+            (names::BACKUP, labels.id.clone()),
+            (names::GRADE, labels.grade.clone()),
+            (names::BYTES, listing.bytes().to_string()),
             ("Name", format!("{} {}", labels.host, labels.id)),
         ];
         if let Some(batch) = &labels.batch {
-            tags.push((names::TAG_BATCH, batch.clone()));
+            tags.push((names::BATCH, batch.clone()));
+        }
+        if let Some(draft) = self.drafts.lock().remove(&labels.id) {
+            tags.push((names::DRAFT, draft));
         }
         let snap = match self.cloud.create_snapshot(&self.volume.id, &labels.id, &tags) {
             Err(StoreError::Aws(error)) if error.may_have_happened() => {
@@ -47,38 +50,34 @@ impl EbsStore {
     }
 
     /// There is at most one call that could have made it, and it has ended.
-    fn shows_up(&self, id: &str) -> Result<Option<Snap>, StoreError> {
-        let deadline = Instant::now() + SHOWS_WITHIN;
+    fn shows_up(&self, id: &str) -> Result<Option<Snapshot>, StoreError> {
+        let mut pace = Pace::up_to(LOOK_EVERY, SHOWS_WITHIN);
         loop {
             let found = self.cloud.named(id)?;
-            if found.is_some() || Instant::now() >= deadline {
+            if found.is_some() || !pace.wait() {
                 return Ok(found);
             }
-            std::thread::sleep(LOOK_EVERY);
         }
     }
 
     /// What was on the disk at the cut is known to who made it. Anybody else has to look into the snapshot.
-    fn taken_before(&self, snap: Snap, labels: &Labels) -> Result<Taken, StoreError> {
+    fn taken_before(&self, snap: Snapshot, labels: &Labels) -> Result<Taken, StoreError> {
         let known = self.unsettled.lock().get(&labels.id).cloned();
         if let Some(listing) = known.or_else(|| self.listing(&labels.id).ok()) {
             return Ok(taken(&snap, listing));
         }
         let snap = self.completed(&snap.id)?;
-        let entry = Self::entry(&snap).unwrap_or_else(|| Entry {
-            id: labels.id.clone(),
-            snapshot: snap.id.clone(),
-            at: snap.started,
-            manifest: None,
-            bytes_total: 0,
-        });
+        let Some(entry) = Self::entry(&snap) else {
+            let what = format!("{} does not say what it is", snap.id);
+            return Err(StoreError::Damaged { what });
+        };
         let listing = self.look(&entry, &self.looks.join(&labels.id), listing_of)?;
         self.unsettled.lock().insert(labels.id.clone(), listing.clone());
         Ok(taken(&snap, listing))
     }
 }
 
-fn taken(snap: &Snap, listing: Listing) -> Taken {
+fn taken(snap: &Snapshot, listing: Listing) -> Taken {
     Taken {
         snapshot: snap.id.clone(),
         bytes_total: listing.bytes(),
