@@ -1,0 +1,5 @@
+"""EC2: volumes, snapshots, network interfaces, instances, with the refusals of the real one."""
+
+
+def apply():
+    from . import attachments, images, instances, interfaces, snapshots, volumes  # noqa: F401  (patch when imported)
