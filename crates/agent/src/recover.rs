@@ -1,7 +1,7 @@
 //! After a crash: the service first, then what was left half-made.
 
-use qmoor_plan::config::VolumeKind;
 use qmoor_plan::backup::{Event, RecoveryAction, Step, recovery};
+use qmoor_plan::config::VolumeKind;
 
 use crate::backup::abandon;
 use crate::drill::scratch;
@@ -20,8 +20,10 @@ pub async fn before_engine(node: &NodeContext) -> Result<(), NodeError> {
             RecoveryAction::FinishSwap { id, incoming, data, aside } => {
                 tracing::warn!(id, "recovery: finishing the swap of a restore");
                 let old_data = aside.clone();
-                node.blocking("swapping", move |node| swap(node.config(), &incoming, &data, &aside))
-                    .await?;
+                node.blocking("swapping", move |node| {
+                    swap(node.config(), &incoming, &data, &aside)
+                })
+                .await?;
                 node.reopen_store();
                 let is_kept = node.config().volume.kind == VolumeKind::Ebs || old_data.exists();
                 let old_data = is_kept.then_some(old_data);

@@ -92,8 +92,10 @@ pub(super) fn manifest(tools: &Tools<'_>, made: &Made) -> Result<Manifest, NodeE
 
 /// The manifest as far as it is known before the cut, for a store that wants it inside the snapshot.
 pub(super) fn draft(tools: &Tools<'_>, made: &Made) -> Result<Vec<u8>, NodeError> {
-    let unwritable =
-        |error: serde_json::Error| NodeError::Manifest { id: made.labels.id.clone(), message: error.to_string() };
+    let unwritable = |error: serde_json::Error| NodeError::Manifest {
+        id: made.labels.id.clone(),
+        message: error.to_string(),
+    };
     serde_json::to_vec(&before_the_cut(tools, made)?).map_err(unwritable)
 }
 

@@ -133,7 +133,8 @@ pub(super) async fn take(
             let facts = probe::observe(&tools.client()?, scope).await?;
             let note = format!("{} collections", facts.collections.len());
             made.facts = Some(facts);
-            let (store, id) = (Arc::clone(Made::need(made.store.as_ref())?), made.labels.id.clone());
+            let (store, id) =
+                (Arc::clone(Made::need(made.store.as_ref())?), made.labels.id.clone());
             let draft = finish::draft(tools, made)?;
             let keep = move |_: &NodeContext| Ok(store.keep_draft(&id, &draft)?);
             tools.node.blocking("writing down what the snapshot must have", keep).await?;

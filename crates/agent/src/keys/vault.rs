@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use qmoor_aws::secrets::SecretText;
 use qmoor_aws::{Aws, AwsError};
 use qmoor_plan::access::Role;
 use qmoor_plan::aws::names;
@@ -15,6 +16,8 @@ use super::{Keyring, KeysError, NewKeys, Secret};
 pub const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
 /// How often it is asked whether there are others.
 pub const ASK_EVERY: Duration = Duration::from_secs(5 * 60);
+/// The version of a secret that counts.
+const CURRENT: &str = "AWSCURRENT";
 const ROLES: [Role; 3] = [Role::Search, Role::Index, Role::Admin];
 /// A key that is shorter than this is none, in bytes: it could be guessed.
 const KEY_BYTES_MIN: usize = 16;
@@ -35,7 +38,9 @@ pub enum VaultError {
     Aws(#[from] AwsError),
     #[error(transparent)]
     Keys(#[from] KeysError),
-    #[error("`{name}` holds no {role} key (hint: `qmoor keys rotate {role}` on the node makes one)")]
+    #[error(
+        "`{name}` holds no {role} key (hint: `qmoor keys rotate {role}` on the node makes one)"
+    )]
     Empty { name: String, role: Role },
 }
 
@@ -99,7 +104,13 @@ impl Vault {
         }
     }
 
-    fn take(&self, ring: &Keyring, role: Role, key: &Secret, overlap: Duration) -> Result<(), VaultError> {
+    fn take(
+        &self,
+        ring: &Keyring,
+        role: Role,
+        key: &Secret,
+        overlap: Duration,
+    ) -> Result<(), VaultError> {
         if ring.adopt(role, key, overlap, Timestamp::now())? {
             let (id, kept_in) = (Keyring::id_of(key), self.name(role));
             tracing::info!(%role, id, kept_in, "keys: taken over");
@@ -110,13 +121,12 @@ impl Vault {
     async fn read(&self, role: Role) -> Result<Secret, VaultError> {
         let name = self.name(role);
         let found = match self.kind {
-            Secrets::SecretsManager => self.aws.secrets().get(&name).await?,
-            Secrets::ParameterStore => self.aws.parameters().get_secure(&name).await?,
+            Secrets::SecretsManager => self.aws.secrets().get(&name, CURRENT).await?.text,
+            Secrets::ParameterStore => Some(self.aws.parameters().get(&name).await?.value),
         };
-        match found.len() >= KEY_BYTES_MIN {
-            true => Ok(Secret::new(found)),
-            false => Err(VaultError::Empty { name, role }),
-        }
+        let long = found.filter(|text| text.reveal().len() >= KEY_BYTES_MIN);
+        long.map(|text| Secret::new(text.reveal().to_owned()))
+            .ok_or(VaultError::Empty { name, role })
     }
 
     /// Puts another key there, which is the role's from then on.
@@ -125,10 +135,16 @@ impl Vault {
     /// When it cannot be written. It may have been, and is found by the next look then.
     pub async fn write(&self, role: Role, key: &Secret) -> Result<(), VaultError> {
         let name = self.name(role);
+        let text = SecretText::new(key.expose().to_owned());
         match self.kind {
-            Secrets::SecretsManager => self.aws.secrets().put(&name, key.expose()).await?,
-            Secrets::ParameterStore => self.aws.parameters().put_secure(&name, key.expose()).await?,
-        };
+            Secrets::SecretsManager => {
+                let token = uuid::Uuid::new_v4().to_string();
+                self.aws.secrets().put(&name, &text, &token, &[CURRENT]).await?;
+            }
+            Secrets::ParameterStore => {
+                self.aws.parameters().put_secure(&name, &text, None).await?;
+            }
+        }
         Ok(())
     }
 }

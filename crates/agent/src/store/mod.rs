@@ -298,7 +298,9 @@ pub enum StoreError {
     )]
     NoVolume,
     /// A manifest that is not written down here, but in the snapshot.
-    #[error("the manifest of `{id}` is inside its snapshot and not on this volume (hint: `qmoor drill {id}` fetches it)")]
+    #[error(
+        "the manifest of `{id}` is inside its snapshot and not on this volume (hint: `qmoor drill {id}` fetches it)"
+    )]
     ManifestInside {
         /// The backup.
         id: String,
@@ -307,7 +309,9 @@ pub enum StoreError {
     #[error(transparent)]
     Aws(#[from] AwsError),
     /// What must be there is not.
-    #[error("{what} is not there (hint: was it deleted by hand? `qmoor backups` lists what there is)")]
+    #[error(
+        "{what} is not there (hint: was it deleted by hand? `qmoor backups` lists what there is)"
+    )]
     Gone {
         /// What.
         what: String,
@@ -316,7 +320,9 @@ pub enum StoreError {
     #[error("the client of AWS cannot be started: {0}")]
     NoClient(io::Error),
     /// EBS has not made a snapshot whole.
-    #[error("the snapshot {snapshot} is {state}{why} (hint: `aws ec2 describe-snapshots --snapshot-ids {snapshot}`; take another backup, this one does not count)")]
+    #[error(
+        "the snapshot {snapshot} is {state}{why} (hint: `aws ec2 describe-snapshots --snapshot-ids {snapshot}`; take another backup, this one does not count)"
+    )]
     Unsettled {
         /// The snapshot.
         snapshot: String,
@@ -326,7 +332,9 @@ pub enum StoreError {
         why: String,
     },
     /// A volume did not become what was asked for in time.
-    #[error("the volume {volume} did not come to {to}: it is {state} (hint: `aws ec2 describe-volumes --volume-ids {volume}`; what is left over is removed by the next backup or prune)")]
+    #[error(
+        "the volume {volume} did not come to {to}: it is {state} (hint: `aws ec2 describe-volumes --volume-ids {volume}`; what is left over is removed by the next backup or prune)"
+    )]
     VolumeStuck {
         /// The volume.
         volume: String,

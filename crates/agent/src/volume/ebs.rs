@@ -66,7 +66,8 @@ impl EbsSpec {
         for found in fs_err::read_dir(&self.devices).map_err(&io)? {
             let path = found.map_err(&io)?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let Some(serial) = name.strip_prefix(NAMED).filter(|serial| !serial.contains('-')) else {
+            let Some(serial) = name.strip_prefix(NAMED).filter(|serial| !serial.contains('-'))
+            else {
                 continue;
             };
             if loops::number(&path).ok() == Some(device) {

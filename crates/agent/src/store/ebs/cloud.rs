@@ -36,10 +36,7 @@ impl Cloud {
         &self.node
     }
 
-    fn wait<T>(
-        &self,
-        call: impl Future<Output = Result<T, AwsError>>,
-    ) -> Result<T, StoreError> {
+    fn wait<T>(&self, call: impl Future<Output = Result<T, AwsError>>) -> Result<T, StoreError> {
         let closed = || StoreError::NoClient(io::ErrorKind::NotConnected.into());
         Ok(self.runtime.as_ref().ok_or_else(closed)?.block_on(call)?)
     }
@@ -57,7 +54,11 @@ impl Cloud {
     /// All snapshots that are backups of this node.
     pub(super) fn snapshots(&self) -> Result<Vec<Snapshot>, StoreError> {
         let tag_keys = vec![names::BACKUP.to_owned()];
-        self.snapshots_like(&SnapshotFilter { tags: self.tags(&[]), tag_keys, ..Default::default() })
+        self.snapshots_like(&SnapshotFilter {
+            tags: self.tags(&[]),
+            tag_keys,
+            ..Default::default()
+        })
     }
 
     /// The one that is the backup `id`.

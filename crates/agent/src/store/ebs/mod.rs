@@ -33,7 +33,9 @@ use qmoor_plan::config::Config;
 use sha2::{Digest as _, Sha256};
 
 use super::listing::Listing;
-use super::{Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, io_error};
+use super::{
+    Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, io_error,
+};
 use crate::durable;
 use crate::store::walk::{Walk, walk};
 use crate::volume::ebs::{self, EbsSpec};
@@ -78,8 +80,7 @@ impl EbsStore {
         let looks = config.node.state.join("looks");
         let settles_within = config.store.settle_timeout;
         let (unsettled, drafts) = (Mutex::default(), Mutex::default());
-        let store =
-            Self { path, volume, inside, looks, cloud, settles_within, unsettled, drafts };
+        let store = Self { path, volume, inside, looks, cloud, settles_within, unsettled, drafts };
         if !store.path.exists() {
             if must_exist && store.cloud.snapshots()?.is_empty() {
                 return Err(StoreError::Vanished { store: store.path });
@@ -202,8 +203,7 @@ impl SnapshotStore for EbsStore {
     }
 
     fn list(&self) -> Result<Vec<Entry>, StoreError> {
-        let mut entries: Vec<_> =
-            self.cloud.snapshots()?.iter().filter_map(Self::entry).collect();
+        let mut entries: Vec<_> = self.cloud.snapshots()?.iter().filter_map(Self::entry).collect();
         entries.sort_by(|a, b| (a.at, &a.id).cmp(&(b.at, &b.id)));
         Ok(entries)
     }

@@ -24,7 +24,12 @@ impl EbsStore {
         Ok(self.path.join(id))
     }
 
-    pub(super) fn write_record(&self, id: &str, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+    pub(super) fn write_record(
+        &self,
+        id: &str,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
         let io = io_error("writing down a backup");
         let folder = self.folder(id)?;
         fs_err::create_dir_all(&folder).map_err(&io)?;
@@ -44,7 +49,9 @@ impl EbsStore {
             Ok(_) => Err(StoreError::Damaged {
                 what: format!("{name} of `{id}` is not the one its snapshot names"),
             }),
-            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(StoreError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }

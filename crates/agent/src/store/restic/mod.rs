@@ -22,7 +22,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustic_core::RusticError;
 
-use super::{Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, allocated};
+use super::{
+    Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, allocated,
+};
 pub use repository::ResticStore;
 pub use take::FirstPass;
 

@@ -1,0 +1,109 @@
+"""A node on EBS, whole: the real agent and engine on a real disk, the snapshots over AWS's own protocol."""
+
+import json
+import os
+
+import httpx
+import pytest
+
+import server
+from machine import Machine, tags
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="SKIPPED LOUDLY: mounting needs root")
+
+
+@pytest.fixture(scope="module", params=["xfs", "ext4"])
+def machine(request, emulator, ec2, tmp_path_factory, aws_environment):
+    made = Machine(ec2, emulator, tmp_path_factory.mktemp("node"), filesystem=request.param, name=f"rag-{request.param}")
+    node = made.start()
+    made.key = node.ready["keys"]["admin"]
+    with client(made) as connected:
+        connected.put("/collections/c", json={"vectors": {"size": 2, "distance": "Dot"}}).raise_for_status()
+    yield made
+    assert made.node.stop() == 0, made.node.tail()
+    made.unmount()
+
+
+def client(machine):
+    return httpx.Client(base_url=machine.node.url, headers={"api-key": machine.key}, timeout=30)
+
+
+def write(machine, *numbers):
+    points = [{"id": number, "vector": [1, number]} for number in numbers]
+    with client(machine) as connected:
+        connected.put("/collections/c/points?wait=true", json={"points": points}).raise_for_status()
+
+
+def count(machine):
+    with client(machine) as connected:
+        return connected.post("/collections/c/points/count", json={}).json()["result"]["count"]
+
+
+def restored_volume(machine):
+    return next(id for (role, id) in machine.volumes() if role == "data")
+
+
+@pytest.mark.parametrize(("mode", "grade"), [("stop", "clean"), ("freeze", "frozen")])
+def test_a_backup_is_a_snapshot_that_says_what_it_is(machine, mode, grade):
+    write(machine, 1, 2, 3)
+    made = server.verb(machine.node, "backup", "--mode", mode, "--batch-id", f"batch {mode}")
+    assert made["grade"] == grade
+    snapshot = machine.snapshots()[-1]
+    said = tags(snapshot)
+    assert (said["qmoor:backup"], said["qmoor:grade"], said["qmoor:batch"]) == (made["id"], grade, f"batch {mode}")
+    assert len(said["qmoor:manifest"]) == 64
+    assert snapshot["State"] == "completed"
+    assert snapshot["Encrypted"] is True
+    # Nothing is left over of the look into it.
+    assert [role for role, _ in machine.volumes() if role == "scratch"] == []
+    listed = server.verb(machine.node, "backups")
+    assert listed[0]["id"] == made["id"]
+    assert listed[0]["verified"]
+
+
+def test_a_drill_opens_a_copy_and_leaves_nothing(machine):
+    before = machine.volumes()
+    drilled = server.verb(machine.node, "drill")
+    assert drilled["ok"] is True, drilled
+    assert machine.volumes().keys() == before.keys()
+
+
+def test_a_restore_puts_a_volume_of_the_snapshot_in_place_and_keeps_the_old_one(machine):
+    write(machine, 1, 2, 3)
+    one = server.verb(machine.node, "backup")
+    write(machine, 4, 5)
+    two = server.verb(machine.node, "backup")
+    write(machine, 6)
+    old = restored_volume(machine)
+    restored = server.verb(machine.node, "restore", one["id"], "--yes")
+    assert restored["old_data"] == old
+    assert count(machine) == 3
+    volumes = machine.volumes()
+    new = restored_volume(machine)
+    assert new != old
+    assert volumes["data", new]["SnapshotId"] == one["snapshot"] if "snapshot" in one else True
+    assert volumes["data", new]["Attachments"][0]["InstanceId"] == machine.instance
+    assert volumes["replaced", old]["Attachments"] == []
+    # The newer backup is still whole, though the volume that was restored knows nothing of it.
+    ids = [backup["id"] for backup in server.verb(machine.node, "backups") if backup["complete"]]
+    assert two["id"] in ids
+    # And so it stays after a restart.
+    assert machine.node.stop() == 0
+    machine.unmount()
+    machine.start()
+    assert count(machine) == 3
+    assert server.verb(machine.node, "restore", two["id"], "--yes")["points"] == 5
+    assert count(machine) == 5
+
+
+def test_what_no_rule_keeps_is_deleted(machine):
+    for _ in range(4):
+        server.verb(machine.node, "backup")
+    kept = {backup["id"] for backup in server.verb(machine.node, "backups")}
+    assert {tags(snapshot)["qmoor:backup"] for snapshot in machine.snapshots()} == kept
+    config = machine.node.log.parent / "qmoor.toml"
+    assert "daily" not in config.read_text()
+    pinned = min(kept)
+    server.verb(machine.node, "pin", pinned)
+    server.verb(machine.node, "prune")
+    assert pinned in json.dumps([tags(snapshot) for snapshot in machine.snapshots()])
