@@ -79,3 +79,21 @@ class Machine:
 def tags(resource):
     """Tags as a dictionary."""
     return {tag["Key"]: tag["Value"] for tag in resource.get("Tags", [])}
+
+
+def main():
+    """For tests in other languages: makes a machine on the emulator that the environment names; prints its volume."""
+    import argparse
+
+    import boto3
+
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--node", required=True)
+    asked = parser.parse_args()
+    emulator = {"devices": os.environ["EMULATOR_DEVICES"]}
+    made = Machine(boto3.client("ec2", region_name=ZONE[:-1]), emulator, ".", name=asked.node)
+    print(made.volume)
+
+
+if __name__ == "__main__":
+    main()

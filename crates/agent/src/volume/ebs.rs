@@ -3,7 +3,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use qmoor_plan::config::{Config, Filesystem, VolumeKind};
 use rustix::mount::UnmountFlags;
@@ -13,12 +13,13 @@ use super::make::content;
 use super::record::Current;
 use super::{VolumeError, io_error, loops, mounts, on_path};
 use crate::durable;
+use crate::pace::Pace;
 
 /// How the system names the disks of EBS on Nitro, before the id without its dash. See "Map Amazon EBS volumes to NVMe
 /// device names" in the EC2 User Guide.
 const NAMED: &str = "nvme-Amazon_Elastic_Block_Store_";
 /// How often it is looked for.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Which volume, and where it is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,11 +84,11 @@ impl EbsSpec {
     /// When it does not appear.
     pub fn await_device(&self, id: &str) -> Result<PathBuf, VolumeError> {
         let name = self.name_of(id);
-        let deadline = Instant::now() + self.timeout;
+        let mut pace = Pace::up_to(LOOK_EVERY, self.timeout);
         loop {
             match fs_err::canonicalize(&name) {
                 Ok(device) => return Ok(device),
-                Err(_) if Instant::now() < deadline => std::thread::sleep(LOOK_EVERY),
+                Err(_) if pace.wait() => {}
                 Err(error) => {
                     return Err(VolumeError::Refused {
                         path: name,

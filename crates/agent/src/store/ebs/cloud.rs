@@ -1,9 +1,10 @@
 //! The calls to AWS that a store makes, one after the other, from threads that may wait.
 
 use std::io;
+use std::time::Duration;
 
 use qmoor_aws::ec2::{Ec2, NewVolume, Snapshot, SnapshotFilter, Volume};
-use qmoor_aws::{Aws, AwsError, Tags};
+use qmoor_aws::{Aws, AwsError, Tags, Timeouts};
 use qmoor_plan::aws::names;
 
 use crate::store::StoreError;
@@ -11,25 +12,34 @@ use crate::store::StoreError;
 /// Names under which a volume may be attached. See "Device names for volumes" in the EC2 User Guide.
 const DEVICES: std::ops::RangeInclusive<char> = 'f'..='p';
 
+/// How long the call that fixes the point may take: clients are held meanwhile.
+const CUT: Timeouts = Timeouts { attempt: Duration::from_secs(10), call: Duration::from_secs(25) };
+
 /// EC2, as one node sees it.
 #[derive(Debug)]
 pub(super) struct Cloud {
     node: String,
     ec2: Ec2,
+    /// For what is asked while clients wait.
+    hasty: Ec2,
     /// The client's own: a store is used from threads that have none.
     runtime: Option<tokio::runtime::Runtime>,
 }
 
 impl Cloud {
-    pub(super) fn open(node: &str, region: Option<&str>) -> Result<Self, StoreError> {
+    pub(super) fn open(
+        node: &str,
+        load: impl Future<Output = Result<Aws, AwsError>>,
+    ) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("aws")
             .enable_all()
             .build()
             .map_err(StoreError::NoClient)?;
-        let aws = runtime.block_on(Aws::load(region))?;
-        Ok(Self { node: node.to_owned(), ec2: aws.ec2(), runtime: Some(runtime) })
+        let aws = runtime.block_on(load)?;
+        let hasty = aws.clone().with_timeouts(CUT).ec2();
+        Ok(Self { node: node.to_owned(), ec2: aws.ec2(), hasty, runtime: Some(runtime) })
     }
 
     pub(super) fn node(&self) -> &str {
@@ -82,7 +92,7 @@ impl Cloud {
         tags: &[(&str, String)],
     ) -> Result<Snapshot, StoreError> {
         let description = format!("qmoor backup {id} of {}", self.node);
-        self.wait(self.ec2.create_snapshot(volume, &description, &self.tags(tags)))
+        self.wait(self.hasty.create_snapshot(volume, &description, &self.tags(tags)))
     }
 
     /// One that is gone already is fine.

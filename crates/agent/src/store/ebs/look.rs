@@ -7,8 +7,9 @@ use qmoor_aws::ec2::Volume;
 use qmoor_plan::aws::names;
 use rustix::mount::UnmountFlags;
 
+use super::EbsStore;
 use super::cloud::attached_to;
-use super::{EbsStore, Pace};
+use crate::pace::Pace;
 use crate::store::{Entry, Restored, StoreError, io_error};
 use crate::volume::{ebs, mounts};
 

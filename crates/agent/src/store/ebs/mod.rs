@@ -23,11 +23,12 @@ mod take;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_aws::ec2::{Snapshot, SnapshotState};
+use qmoor_aws::{Aws, AwsError};
 use qmoor_plan::aws::names;
 use qmoor_plan::config::Config;
 use sha2::{Digest as _, Sha256};
@@ -37,14 +38,13 @@ use super::{
     Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, io_error,
 };
 use crate::durable;
+use crate::pace::Pace;
 use crate::store::walk::{Walk, walk};
 use crate::volume::ebs::{self, EbsSpec};
 use cloud::Cloud;
 
 /// How long EBS is left alone between two questions about a snapshot, at the most.
 const ASK_EVERY: Duration = Duration::from_secs(5);
-/// And at the least.
-const ASK_SOON: Duration = Duration::from_millis(50);
 /// Bytes of the records of one backup, at the most that is expected.
 const RECORDS_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -71,10 +71,22 @@ impl EbsStore {
     /// # Errors
     /// When AWS cannot be asked, or nothing is there that should be.
     pub fn open(config: &Config, must_exist: bool) -> Result<Self, StoreError> {
+        let region = config.aws.as_ref().map(|aws| aws.region.as_str());
+        Self::through(config, must_exist, Aws::load(region))
+    }
+
+    /// As [`EbsStore::open`], with the AWS that `load` finds.
+    ///
+    /// # Errors
+    /// As [`EbsStore::open`].
+    pub fn through(
+        config: &Config,
+        must_exist: bool,
+        load: impl Future<Output = Result<Aws, AwsError>>,
+    ) -> Result<Self, StoreError> {
         let volume = EbsSpec::of(config)?.ok_or(StoreError::NoVolume)?;
         let path = config.store.path.clone();
-        let region = config.aws.as_ref().map(|aws| aws.region.as_str());
-        let cloud = Cloud::open(&config.node.name, region)?;
+        let cloud = Cloud::open(&config.node.name, load)?;
         let inside = config.node.data.strip_prefix(&config.volume.mount);
         let inside = inside.map(Path::to_owned).map_err(|_| StoreError::NoVolume)?;
         let looks = config.node.state.join("looks");
@@ -284,29 +296,6 @@ impl SnapshotStore for EbsStore {
             self.remove(&[id.to_owned()])?;
         }
         Ok(complete)
-    }
-}
-
-/// Waits between questions that grow, so that what is quick is seen soon and what takes hours is not asked for all the
-/// time.
-#[derive(Debug)]
-struct Pace {
-    next: Duration,
-    most: Duration,
-    deadline: Instant,
-}
-
-impl Pace {
-    fn up_to(most: Duration, within: Duration) -> Self {
-        Self { next: ASK_SOON, most, deadline: Instant::now() + within }
-    }
-
-    /// Waits a while, and says whether there is time for another question.
-    fn wait(&mut self) -> bool {
-        let left = self.deadline.saturating_duration_since(Instant::now());
-        std::thread::sleep(self.next.min(left));
-        self.next = (self.next * 2).min(self.most);
-        !left.is_zero()
     }
 }
 

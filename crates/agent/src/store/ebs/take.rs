@@ -8,7 +8,8 @@ use std::time::Duration;
 use qmoor_aws::ec2::Snapshot;
 use qmoor_plan::aws::names;
 
-use super::{EbsStore, Pace, listing_of};
+use super::{EbsStore, listing_of};
+use crate::pace::Pace;
 use crate::store::listing::Listing;
 use crate::store::{Labels, StoreError, Taken};
 
@@ -23,7 +24,7 @@ impl EbsStore {
     pub(super) fn take_snapshot(&self, data: &Path, labels: &Labels) -> Result<Taken, StoreError> {
         if let Some(snap) = self.cloud.named(&labels.id)? {
             // Made by a call whose answer got lost.
-            return self.taken_before(snap, labels);
+            return self.taken_before(&snap, labels);
         }
         let listing = listing_of(data)?;
         let mut tags = vec![
@@ -61,10 +62,10 @@ impl EbsStore {
     }
 
     /// What was on the disk at the cut is known to who made it. Anybody else has to look into the snapshot.
-    fn taken_before(&self, snap: Snapshot, labels: &Labels) -> Result<Taken, StoreError> {
+    fn taken_before(&self, snap: &Snapshot, labels: &Labels) -> Result<Taken, StoreError> {
         let known = self.unsettled.lock().get(&labels.id).cloned();
         if let Some(listing) = known.or_else(|| self.listing(&labels.id).ok()) {
-            return Ok(taken(&snap, listing));
+            return Ok(taken(snap, listing));
         }
         let snap = self.completed(&snap.id)?;
         let Some(entry) = Self::entry(&snap) else {
