@@ -154,12 +154,22 @@ impl Place {
         store: &dyn SnapshotStore,
         id: &str,
     ) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        self.seen(store, id, contents)
+    }
+
+    /// Shows what was restored to `see`, and takes it away again.
+    pub(crate) fn seen<T>(
+        &self,
+        store: &dyn SnapshotStore,
+        id: &str,
+        see: impl FnOnce(&Path) -> T,
+    ) -> T {
         let into = self.dir.path().join(format!("restored-{id}"));
         let restored = store.restore(&store.find(id).unwrap(), &into).unwrap();
-        let found = contents(&restored.data);
+        let seen = see(&restored.data);
         store.forget(&into).unwrap();
         assert!(!into.exists());
-        found
+        seen
     }
 }
 
