@@ -11,6 +11,7 @@ use aws_runtime::invocation_id::InvocationIdInterceptor;
 use aws_runtime::request_info::RequestInfoInterceptor;
 use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
 use aws_runtime::service_clock_skew::{ServiceClockSkewClassifier, ServiceClockSkewInterceptor};
+use aws_sigv4::http_request::SignableBody;
 use aws_smithy_runtime::client::http::connection_poisoning::ConnectionPoisoningInterceptor;
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{
@@ -32,6 +33,9 @@ use aws_smithy_types::error::ErrorMetadata;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SigningName;
 use aws_types::region::SigningRegion;
+use bytes::Bytes;
+use http_body_util::Full;
+use sha2::{Digest, Sha256};
 
 use crate::error::causes;
 use crate::once::{Once, Watch};
@@ -184,7 +188,7 @@ fn operation(
         .interceptor(InvocationIdInterceptor::new())
         .interceptor(RequestInfoInterceptor::new())
         .interceptor(Watch::new(uncertain))
-        .runtime_plugin(signing(aws, service));
+        .runtime_plugin(signing(aws, service, request.body.as_bytes()));
     if request.repeat == Repeat::Never {
         builder = builder.retry_classifier(Once);
     }
@@ -193,7 +197,10 @@ fn operation(
     }
     Ok(builder
         .serializer(move |body: Body| {
-            let mut request = HttpRequest::new(SdkBody::from(body.0));
+            let body = Bytes::from(body.0);
+            // Of a body that is a stream the runtime's trace shows nothing.
+            let stream = move || SdkBody::from_body_1_x(Full::new(body.clone()));
+            let mut request = HttpRequest::new(SdkBody::retryable(stream));
             request.set_method("POST")?;
             request.headers_mut().try_insert("content-type", content_type.clone())?;
             request.headers_mut().try_insert("user-agent", USER_AGENT)?;
@@ -215,12 +222,22 @@ fn operation(
 
 const USER_AGENT: &str = concat!("qmoor/", env!("CARGO_PKG_VERSION"));
 
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
 /// Signature version 4 with the credentials of `aws`.
-fn signing(aws: &Aws, service: &'static Service) -> StaticRuntimePlugin {
+fn signing(aws: &Aws, service: &'static Service, body: &[u8]) -> StaticRuntimePlugin {
     let mut layer = Layer::new("signing");
     let mut options = SigningOptions::default();
     options.double_uri_encode = true;
     options.normalize_uri_path = true;
+    options.payload_override = Some(SignableBody::Precomputed(hex(&Sha256::digest(body))));
     layer.store_put(SigV4OperationSigningConfig {
         region: Some(SigningRegion::from(aws.inner.region.clone())),
         name: Some(SigningName::from(service.name)),

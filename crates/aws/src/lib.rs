@@ -29,7 +29,7 @@ pub mod sts;
 use std::collections::BTreeMap;
 
 pub use error::AwsError;
-pub use load::{Aws, Timeouts};
+pub use load::{Aws, Retries, Timeouts};
 
 /// Tags of a resource.
 pub type Tags = BTreeMap<String, String>;

@@ -30,6 +30,16 @@ impl Default for Timeouts {
     }
 }
 
+/// How a call is repeated after an error that may pass.
+#[derive(Debug, Clone, Copy)]
+pub struct Retries {
+    /// Attempts at most, the first included.
+    pub attempts: u32,
+    /// The longest wait before the second attempt; it doubles with each further one, up to 20 s, and
+    /// the wait is drawn from zero to that.
+    pub first_wait: Duration,
+}
+
 /// AWS in one region, with credentials. Cheap to clone; clones share connections and credentials.
 #[derive(Clone)]
 pub struct Aws {
@@ -110,10 +120,13 @@ impl Aws {
         self
     }
 
-    /// The same with at most `attempts` attempts a call (1: no retry), whatever the environment says.
+    /// The same with other retries than the environment says.
     #[must_use]
-    pub fn with_attempts(mut self, attempts: u32) -> Self {
-        self.retry = self.retry.with_max_attempts(attempts.max(1));
+    pub fn with_retries(mut self, retries: Retries) -> Self {
+        self.retry = self
+            .retry
+            .with_max_attempts(retries.attempts.max(1))
+            .with_initial_backoff(retries.first_wait);
         self
     }
 

@@ -11,6 +11,7 @@ def apply():
     os.environ.setdefault("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true")
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
 
-    from . import ec2
+    from . import ec2, stacks
 
     ec2.apply()
+    stacks.apply()

@@ -16,6 +16,8 @@ USUAL = {
     "volumes": {"detach_never": False, "modify_describes": 2},
     # `offline`: instance ids that the Systems Manager agent does not answer for.
     "instances": {"offline": []},
+    # Seconds that CloudFormation waits for a resource, and that it rests between two of them.
+    "stacks": {"patience": 20.0, "pause": 0.0},
     # Seconds that a Wait state may take at most.
     "machines": {"longest_wait": 1.0},
 }

@@ -50,7 +50,7 @@ def attach_volume(former, self):
 
 
 @replaces(EBSBackend)
-def attach_volume(former, self, volume_id, instance_id, device_path, delete_on_termination=False):  # noqa: F811
+def attach_volume(former, self, volume_id, instance_id, device_path, delete_on_termination=False):
     # The root volume has no device here: its content is nobody's.
     if device_path != self.get_instance(instance_id).root_device_name:
         world.disks.attach(volume_id)

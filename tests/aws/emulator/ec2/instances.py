@@ -1,7 +1,7 @@
 """Instances: what may be started, their root volume, and what stays when they end."""
 
-from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.models.instance_types import INSTANCE_TYPE_OFFERINGS, INSTANCE_TYPES
+from moto.ec2.models.instances import Instance, InstanceBackend
 from moto.ec2.responses.instances import InstanceResponse
 
 from ..patch import replaces
@@ -62,7 +62,7 @@ def check_zone(kind, zone, region):
 
 
 @replaces(InstanceBackend)
-def run_instances(former, self, image_id, count, user_data, security_group_names, **kwargs):  # noqa: F811
+def run_instances(former, self, image_id, count, user_data, security_group_names, **kwargs):
     images = self.describe_images(ami_ids=[image_id]) if image_id else []
     if images:
         root = images[0].root_device_name

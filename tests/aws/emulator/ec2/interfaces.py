@@ -80,7 +80,7 @@ def create_network_interface(
 
 
 @replaces(ElasticNetworkInterfaces)
-def create_network_interface(former, self):  # noqa: F811
+def create_network_interface(former, self):
     if not self._get_param("SubnetId"):
         refuse("MissingParameter", "The request must contain the parameter subnetId")
     return former(self)

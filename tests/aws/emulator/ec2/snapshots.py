@@ -70,7 +70,7 @@ def create_snapshots(former, self, instance_spec, description, tags):
 
 
 @replaces(ElasticBlockStore)
-def create_snapshots(former, self):  # noqa: F811
+def create_snapshots(former, self):
     spec = self._get_param("InstanceSpecification", {})
     tags = dict(self._parse_tag_specification().get("snapshot", {}))
     if self._get_param("CopyTagsFromSource") == "volume":

@@ -63,7 +63,7 @@ def restorable(backend, snapshot_id, size):
 
 
 @replaces(EBSBackend)
-def create_volume(  # noqa: F811  (the backend's, under the response's)
+def create_volume(
     former, self, size, zone_name, snapshot_id=None, encrypted=False, kms_key_id=None, volume_type=None, iops=None,
     throughput=None, multi_attach_enabled=None,
 ):  # fmt: skip
@@ -97,7 +97,7 @@ def describe_volumes(former, self, volume_ids=None, filters=None):
 
 
 @replaces(ElasticBlockStore)
-def describe_volumes(former, self):  # noqa: F811
+def describe_volumes(former, self):
     volumes = former(self).result["Volumes"]
     for volume in volumes:
         volume.fresh = False

@@ -1,0 +1,20 @@
+"""Errors of CloudFormation."""
+
+from moto.core.exceptions import ServiceException
+
+
+class CloudFormationError(ServiceException):
+    pass
+
+
+def invalid(message):
+    """The one error that CloudFormation has for nearly everything."""
+    raise CloudFormationError("ValidationError", message)
+
+
+def fail(code, message):
+    raise CloudFormationError(code, message)
+
+
+class ResourceFailed(Exception):
+    """A resource could not be made, changed or removed; the text is the reason in the event."""
