@@ -7,6 +7,8 @@ pub mod config;
 
 pub mod aws;
 
+pub mod systemd;
+
 pub mod engine;
 
 pub mod access;

@@ -41,6 +41,10 @@ pub const SCRATCH: &str = "scratch";
 /// Role of a volume whose place another one has taken.
 pub const REPLACED: &str = "replaced";
 
+/// File in `node.state` that holds the id of a volume which a restore has put in the place of the one that `qmoor.toml`
+/// names: who looks for the volume looks there first.
+pub const VOLUME_RECORD: &str = "volume.id";
+
 /// The secret, in Secrets Manager, that holds the key of a role.
 #[must_use]
 pub fn secret(node: &str, role: Role) -> String {
@@ -62,25 +66,39 @@ pub fn document(node: &str) -> String {
 /// `detail-type` of the event that asks for a backup.
 pub const BATCH_INDEXED: &str = "BatchIndexed";
 
+/// The partition of a region: what stands at the beginning of its ARNs.
+#[must_use]
+pub fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
 /// The outputs of the stack.
 pub mod output {
     /// The fixed private address.
     pub const ADDRESS: &str = "Address";
     /// `http(s)://ADDRESS:PORT` of the gateway, for REST and gRPC.
     pub const URL: &str = "Url";
+    /// The same of the port for gRPC alone.
+    pub const GRPC_URL: &str = "GrpcUrl";
     /// The machine.
     pub const INSTANCE: &str = "InstanceId";
-    /// The volume that the stack made; a restore puts another in its place.
+    /// The volume that holds the data.
     pub const VOLUME: &str = "VolumeId";
     /// The network interface that holds the address.
     pub const INTERFACE: &str = "InterfaceId";
     /// The security group of the node.
     pub const GROUP: &str = "SecurityGroupId";
-    /// Name of the secret or parameter with the admin key.
+    /// What the security groups of clients must let out, where they do not let out everything.
+    pub const CLIENT_RULE: &str = "ClientRule";
+    /// ARN of the secret, or name of the parameter, with the admin key.
     pub const ADMIN_SECRET: &str = "AdminSecret";
-    /// Name of the secret or parameter with the index key.
+    /// ARN of the secret, or name of the parameter, with the index key.
     pub const INDEX_SECRET: &str = "IndexSecret";
-    /// Name of the secret or parameter with the search key.
+    /// ARN of the secret, or name of the parameter, with the search key.
     pub const SEARCH_SECRET: &str = "SearchSecret";
     /// Managed policy for the role of the machines that index.
     pub const INDEX_POLICY: &str = "IndexPolicyArn";

@@ -3,6 +3,7 @@
 use std::path::{Component, Path, PathBuf};
 
 use super::read::Reader;
+use super::write::volume_kind;
 use super::{Config, EngineKind, StoreKind, VolumeKind, check_aws};
 
 /// Tells `reader` of everything in `config` that contradicts something else in it.
@@ -85,11 +86,7 @@ fn volume(config: &Config, reader: &mut Reader<'_>) {
 
 /// The kind of the store must be one that the kind of the volume can have.
 fn kinds(config: &Config, reader: &mut Reader<'_>) {
-    let of_volume = match config.volume.kind {
-        VolumeKind::Directory => "directory",
-        VolumeKind::Image => "image",
-        VolumeKind::Ebs => "ebs",
-    };
+    let of_volume = volume_kind(config.volume.kind);
     let (store, hint) = match (config.store.kind, config.volume.kind) {
         (StoreKind::Clone, VolumeKind::Directory | VolumeKind::Ebs) => {
             ("clone", "only an image can be cloned: set `volume.kind` to \"image\"")

@@ -2,11 +2,13 @@
 
 use super::read::Reader;
 use super::{Aws, Config, Form, StoreKind, VolumeKind};
+use crate::aws::instance::{self, TypeError};
 
 const GIB: u64 = 1 << 30;
 
 /// Paths that the machine is told of.
-const PATHS: [&str; 9] = [
+const PATHS: [&str; 10] = [
+    "node.dir",
     "node.data",
     "node.state",
     "volume.image",
@@ -39,6 +41,7 @@ pub(super) fn aws(config: &Config, reader: &mut Reader<'_>) {
     missing(aws, reader);
     node(config, aws, reader);
     gp3(aws, reader);
+    instance_type(aws, reader);
     let zone = aws.zone.trim_end_matches(|c: char| c.is_ascii_lowercase());
     if !aws.zone.is_empty() && zone != aws.region {
         let message = format!("`{}` is not in the region `{}`", aws.zone, aws.region);
@@ -91,8 +94,8 @@ fn node(config: &Config, aws: &Aws, reader: &mut Reader<'_>) {
         let key = if gateway.http_port == 0 { "gateway.http_port" } else { "gateway.grpc_port" };
         reader.contradiction(key, "aws.region", message, hint);
     }
-    if !reader.is_set("node.dir") || reader.is_relative("node.dir") {
-        let message = "must be absolute, because `aws.region` is set".to_owned();
+    if !reader.is_set("node.dir") {
+        let message = "is not set, and `aws.region` is".to_owned();
         let hint = "set it to a folder of the machine, like \"/var/lib/qmoor\"";
         reader.contradiction("node.dir", "aws.region", message, hint);
     }
@@ -101,7 +104,31 @@ fn node(config: &Config, aws: &Aws, reader: &mut Reader<'_>) {
             let message = "must be absolute, because `aws.region` is set".to_owned();
             reader.contradiction(key, "aws.region", message, "set it to a path of the machine");
         }
+        // They stand in a shell script, in a unit and in fstab, each of which quotes in its own way.
+        let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-@".contains(c);
+        if reader.is_set(key) && !reader.holds_only(key, plain) {
+            let message = "has more than letters, digits and `/._+-@`".to_owned();
+            reader.contradiction(key, "aws.region", message, "choose a plainer path");
+        }
     }
+}
+
+fn instance_type(aws: &Aws, reader: &mut Reader<'_>) {
+    let (message, hint) = match instance::architecture(&aws.instance_type) {
+        Err(_) if aws.instance_type.is_empty() => return,
+        Ok(_) => return,
+        Err(TypeError::Family(nearest)) => (
+            format!(
+                "`{}` is of no family of the Nitro system that is known here",
+                aws.instance_type
+            ),
+            format!("did you mean `{nearest}`?"),
+        ),
+        Err(TypeError::Size(sizes)) => {
+            (format!("there is no `{}`", aws.instance_type), format!("the family has {sizes}"))
+        }
+    };
+    reader.contradiction("aws.instance_type", "aws.region", message, &hint);
 }
 
 /// The limits of gp3 volumes: 500 operations a second for each GiB, and a quarter of a MiB a second for each operation.

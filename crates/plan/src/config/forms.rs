@@ -127,11 +127,13 @@ fn kms_key(text: &str) -> bool {
 
 fn download(text: &str) -> bool {
     let of_url = |b: u8| b.is_ascii_alphanumeric() || b"._~/-+=%:@,".contains(&b);
+    let of_key = |b: u8| b.is_ascii_alphanumeric() || b"._/-".contains(&b);
     let (host, path) = match (text.strip_prefix("https://"), text.strip_prefix("s3://")) {
         (Some(rest), _) => rest.split_once('/').unwrap_or((rest, "")),
         // A bucket with a dot has no certificate that fits its address.
         (None, Some(rest)) => match rest.split_once('/') {
-            Some((bucket, key)) if word(bucket, b"-") => (bucket, key),
+            // Other letters of a key would be encoded, and signed, by each program in its own way.
+            Some((bucket, key)) if word(bucket, b"-") && key.bytes().all(of_key) => (bucket, key),
             Some(_) | None => return false,
         },
         (None, None) => return false,

@@ -13,6 +13,7 @@ mod list;
 mod read;
 mod render;
 mod say;
+mod write;
 
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};

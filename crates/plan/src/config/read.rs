@@ -162,6 +162,12 @@ impl<'t> Reader<'t> {
         text.is_some_and(|text| !text.is_empty() && !text.starts_with('/'))
     }
 
+    /// Whether all letters of this key's text are such.
+    pub(super) fn holds_only(&self, path: &str, such: impl Fn(char) -> bool) -> bool {
+        let text = self.values.get(path).and_then(|found| found.value.as_str());
+        text.is_some_and(|text| text.chars().all(such))
+    }
+
     /// The value of `path` by `convert`, or a problem and the fallback.
     fn take<T>(
         &mut self,

@@ -137,6 +137,9 @@ fn every_key_is_taken_from_the_file() {
             let config = parse(&text).unwrap_or_else(|error| panic!("{text}: {error}"));
             let unset = parse(&unset).unwrap_or_else(|error| panic!("{unset}: {error}"));
             assert_ne!(config, unset, "{text} changes nothing");
+            let written = config.to_toml();
+            let read = Config::parse(&written, Path::new("/etc/qmoor/qmoor.toml"));
+            assert_eq!(read.as_ref(), Ok(&config), "{text}\nwas written as\n{written}");
         }
     }
 }
@@ -266,6 +269,47 @@ fn the_data_lies_inside_a_volume_that_is_an_image() {
 }
 
 #[test]
+fn what_is_written_is_what_was_said() {
+    let text = on_aws(&[("node.name", "\"docs\""), ("gateway.hold_budget", "\"1.5ms\"")]);
+    insta::assert_snapshot!(parse(&text).unwrap().to_toml(), @r#"
+    [node]
+    name = "docs"
+    dir = "/var/lib/qmoor"
+    data = "/var/lib/qmoor/volume/data"
+    state = "/var/lib/qmoor/state"
+
+    [volume]
+    kind = "ebs"
+    image = "/var/lib/qmoor/volume.img"
+    mount = "/var/lib/qmoor/volume"
+
+    [gateway]
+    hold_budget = "1500000ns"
+
+    [backup]
+    gate_timeout = "1m"
+
+    [store]
+    path = "/var/lib/qmoor/store"
+
+    [aws]
+    region = "eu-central-1"
+    stack = "docs"
+    vpc = "vpc-0123456789abcdef0"
+    subnet = "subnet-0123456789abcdef0"
+    zone = "eu-central-1a"
+    address = "10.0.2.15"
+    index_groups = ["sg-0123456789abcdef0"]
+    search_groups = ["sg-0123456789abcdef1"]
+    binary_url = "https://example.com/qmoor"
+    binary_sha256 = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+    "#);
+    let odd = r#"node = { dir = "/n\u0001\t\"\\é" }"#;
+    let config = parse(odd).unwrap();
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+}
+
+#[test]
 fn on_an_ebs_volume_data_and_records_lie_on_it() {
     let ebs = "node.dir = \"/n\"\nvolume = { kind = \"ebs\", id = \"vol-0123456789abcdef0\", mount = \"/mnt/q\" }\n";
     let config = parse(&format!("{ebs}store.kind = \"ebs\"")).unwrap();
@@ -318,8 +362,11 @@ fn a_node_on_aws_says_where_it_is_and_who_may_reach_it() {
     insta::assert_snapshot!(complaint(&on_aws(&[("node.name", "\"my_node\"")])), @"/etc/qmoor/qmoor.toml:12: aws.stack: `my_node` is no name for a stack (hint: set it to a letter, then letters, digits and `-`)");
     insta::assert_snapshot!(complaint(&on_aws(&[("volume.kind", "\"image\"")])), @r#"/etc/qmoor/qmoor.toml:2: volume.kind: is not "ebs", and `aws.region` is set (hint: set `volume.kind` to "ebs": the data of the node lies on the volume of its stack)"#);
     insta::assert_snapshot!(complaint(&on_aws(&[("gateway.grpc_port", "0")])), @"/etc/qmoor/qmoor.toml:12: gateway.grpc_port: is 0, and `aws.region` is set (hint: the security group must name the port: leave it out, or set it)");
-    insta::assert_snapshot!(complaint(&on_aws(&[("node.dir", "")])), @r#"/etc/qmoor/qmoor.toml:2: node.dir: must be absolute, because `aws.region` is set (hint: set it to a folder of the machine, like "/var/lib/qmoor")"#);
+    insta::assert_snapshot!(complaint(&on_aws(&[("node.dir", "")])), @r#"/etc/qmoor/qmoor.toml:2: node.dir: is not set, and `aws.region` is (hint: set it to a folder of the machine, like "/var/lib/qmoor")"#);
     insta::assert_snapshot!(complaint(&on_aws(&[("volume.mount", "\"./qdrant\"")])), @"/etc/qmoor/qmoor.toml:12: volume.mount: must be absolute, because `aws.region` is set (hint: set it to a path of the machine)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("volume.mount", "\"/mnt/my data\"")])), @"/etc/qmoor/qmoor.toml:12: volume.mount: has more than letters, digits and `/._+-@` (hint: choose a plainer path)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.instance_type", "\"c88g.large\"")])), @"/etc/qmoor/qmoor.toml:12: aws.instance_type: `c88g.large` is of no family of the Nitro system that is known here (hint: did you mean `c8g`?)");
+    insta::assert_snapshot!(complaint(&on_aws(&[("aws.instance_type", "\"c8g.3xlarge\"")])), @"/etc/qmoor/qmoor.toml:12: aws.instance_type: there is no `c8g.3xlarge` (hint: the family has medium large xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge metal-24xl metal-48xl)");
     insta::assert_snapshot!(complaint(&on_aws(&[("aws.volume_size", "\"1500MiB\"")])), @r#"/etc/qmoor/qmoor.toml:12: aws.volume_size: is not a whole number of GiB (hint: write it like "100GiB")"#);
     insta::assert_snapshot!(complaint(&on_aws(&[("aws.volume_size", "\"10GiB\""), ("aws.volume_iops", "6000")])), @"/etc/qmoor/qmoor.toml:13: aws.volume_iops: is 6000, too many for a volume of 10 GiB (hint: at most 500 for each GiB: 5000 here, or make the volume 12 GiB)");
     insta::assert_snapshot!(complaint(&on_aws(&[("aws.volume_throughput", "1000")])), @"/etc/qmoor/qmoor.toml:12: aws.volume_throughput: is 1000, too much for 3000 operations a second (hint: at most a quarter of `aws.volume_iops`: 750 here, or set that to 4000)");

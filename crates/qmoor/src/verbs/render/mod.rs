@@ -2,8 +2,8 @@
 
 mod compose;
 mod firewall;
-mod systemd;
 
+use qmoor_plan::systemd;
 use serde_json::json;
 
 use crate::cli::{Global, Render, RenderWhat};

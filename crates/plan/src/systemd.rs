@@ -1,11 +1,15 @@
-//! A systemd unit for the agent.
+//! A systemd unit for the agent: for a host by hand, and for the machine on AWS.
 
 use std::path::Path;
 
-use qmoor_plan::config::{Config, EngineKind, VolumeKind};
+use crate::config::{Config, EngineKind, VolumeKind};
+
+/// The unit that gets a machine of AWS ready before the agent starts.
+pub const BOOT: &str = "qmoor-boot.service";
 
 /// A unit for the agent. Stopping waits for the drain and for the engine's flush.
-pub(super) fn unit(program: &Path, file: Option<&Path>, config: &Config) -> String {
+#[must_use]
+pub fn unit(program: &Path, file: Option<&Path>, config: &Config) -> String {
     let slack = std::time::Duration::from_secs(10);
     let stop = config.gateway.drain_timeout + config.engine.stop_timeout + slack;
     let config_flag = file.map(|file| format!(" --config {}", quoted(file))).unwrap_or_default();
@@ -22,12 +26,20 @@ pub(super) fn unit(program: &Path, file: Option<&Path>, config: &Config) -> Stri
         EngineKind::Docker => " docker.service",
         EngineKind::Embedded => "",
     };
+    // What it does may fail, as a new program that is not the one promised: then the one that is there goes on.
+    let boot = if config.aws.is_some() { format!(" {BOOT}") } else { String::new() };
+    // A volume that is not there would leave its data on the disk of the system.
+    let mounted = match config.volume.kind {
+        VolumeKind::Ebs => format!("AssertPathIsMountPoint={}\n", quoted(&config.volume.mount)),
+        VolumeKind::Image | VolumeKind::Directory => String::new(),
+    };
     format!(
         "[Unit]\n\
          Description=qmoor node {name}\n\
-         After=network-online.target{docker}\n\
-         Wants=network-online.target{docker}\n\
+         After=network-online.target{docker}{boot}\n\
+         Wants=network-online.target{docker}{boot}\n\
          RequiresMountsFor={mounts}\n\
+         {mounted}\
          \n\
          [Service]\n\
          ExecStart={program} serve{config_flag}\n\
@@ -78,7 +90,38 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use std::path::Path;
 
-    use super::quoted;
+    use super::{quoted, unit};
+    use crate::config::Config;
+
+    #[test]
+    fn on_an_ebs_volume_nothing_starts_unless_it_is_mounted() {
+        let text = "node.dir = \"/var/lib/qmoor\"\nengine.kind = \"docker\"\nvolume = { kind = \"ebs\", id = \"vol-01234567\", mount = \"/mnt/q\" }";
+        let config = Config::parse(text, Path::new("/etc/qmoor/qmoor.toml")).unwrap();
+        let unit = unit(Path::new("/usr/local/bin/qmoor"), Some(Path::new("/etc/q.toml")), &config);
+        insta::assert_snapshot!(unit, @r"
+        [Unit]
+        Description=qmoor node qmoor
+        After=network-online.target docker.service
+        Wants=network-online.target docker.service
+        RequiresMountsFor=/mnt/q /var/lib/qmoor/state /var/lib/qmoor/store
+        AssertPathIsMountPoint=/mnt/q
+
+        [Service]
+        ExecStart=/usr/local/bin/qmoor serve --config /etc/q.toml
+        WorkingDirectory=/var/lib/qmoor
+        Restart=always
+        RestartSec=2
+        KillMode=mixed
+        TimeoutStopSec=160
+        LimitNOFILE=65536
+        UMask=0077
+        NoNewPrivileges=true
+        # The volume is mounted by the agent for all to see, so no Protect… or Private… here.
+
+        [Install]
+        WantedBy=multi-user.target
+        ");
+    }
 
     #[test]
     fn a_path_is_quoted_where_systemd_would_misread_it() {
