@@ -1,6 +1,5 @@
 """A node on EBS, whole: the real agent and engine on a real disk, the snapshots over AWS's own protocol."""
 
-import json
 import os
 
 import httpx
@@ -39,8 +38,9 @@ def count(machine):
         return connected.post("/collections/c/points/count", json={}).json()["result"]["count"]
 
 
-def restored_volume(machine):
-    return next(id for (role, id) in machine.volumes() if role == "data")
+def data_volume(machine):
+    (volume,) = [volume for role, volume in machine.volumes() if role == "data"]
+    return volume
 
 
 @pytest.mark.parametrize(("mode", "grade"), [("stop", "clean"), ("freeze", "frozen")])
@@ -74,14 +74,16 @@ def test_a_restore_puts_a_volume_of_the_snapshot_in_place_and_keeps_the_old_one(
     write(machine, 4, 5)
     two = server.verb(machine.node, "backup")
     write(machine, 6)
-    old = restored_volume(machine)
+    old = data_volume(machine)
     restored = server.verb(machine.node, "restore", one["id"], "--yes")
     assert restored["old_data"] == old
     assert count(machine) == 3
     volumes = machine.volumes()
-    new = restored_volume(machine)
+    new = data_volume(machine)
     assert new != old
-    assert volumes["data", new]["SnapshotId"] == one["snapshot"] if "snapshot" in one else True
+    assert volumes["data", new]["SnapshotId"] == one["manifest"]["snapshot"]
+    assert volumes["data", new]["Iops"] == volumes["replaced", old]["Iops"]
+    assert volumes["data", new]["Encrypted"] is True
     assert volumes["data", new]["Attachments"][0]["InstanceId"] == machine.instance
     assert volumes["replaced", old]["Attachments"] == []
     # The newer backup is still whole, though the volume that was restored knows nothing of it.
@@ -100,10 +102,31 @@ def test_what_no_rule_keeps_is_deleted(machine):
     for _ in range(4):
         server.verb(machine.node, "backup")
     kept = {backup["id"] for backup in server.verb(machine.node, "backups")}
+    # Three by number; all are of one day, one week and one month.
+    assert len(kept) == 3
     assert {tags(snapshot)["qmoor:backup"] for snapshot in machine.snapshots()} == kept
-    config = machine.node.log.parent / "qmoor.toml"
-    assert "daily" not in config.read_text()
-    pinned = min(kept)
-    server.verb(machine.node, "pin", pinned)
-    server.verb(machine.node, "prune")
-    assert pinned in json.dumps([tags(snapshot) for snapshot in machine.snapshots()])
+    assert {folder.name for folder in (machine.mount / "store").iterdir()} == kept
+
+
+def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_are_gone(machine, tmp_path):
+    write(machine, 1, 2, 3, 4, 5, 6, 7)
+    last = server.verb(machine.node, "backup")
+    points = count(machine)
+    fresh = Machine(machine.ec2, machine.emulator, tmp_path, name=machine.name)
+    # As an attachment to a machine that is gone would be.
+    machine.ec2.create_tags(Resources=[data_volume(machine)], Tags=[{"Key": "qmoor:role", "Value": "replaced"}])
+    node = fresh.start()
+    fresh.key = node.ready["keys"]["admin"]
+    try:
+        # What is written down about it was on the volume that is gone: its manifest is fetched from inside it.
+        (listed,) = [backup for backup in server.verb(node, "backups") if backup["id"] == last["id"]]
+        assert not listed["complete"]
+        assert "qmoor drill" in listed["trouble"]
+        assert server.verb(node, "drill")["ok"] is True
+        assert server.verb(node, "restore", "--yes")["id"] == last["id"]
+        assert count(fresh) == points
+        # The keys of the old machine went with it; those of the new one are still valid.
+        assert data_volume(fresh) != fresh.volume
+    finally:
+        assert node.stop() == 0, node.tail()
+        fresh.unmount()

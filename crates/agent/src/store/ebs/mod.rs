@@ -266,7 +266,9 @@ impl SnapshotStore for EbsStore {
             }
             self.remove_records(id)?;
         }
-        Ok(())
+        // A volume that was restored brings the records of its time with it.
+        let kept = snaps.iter().filter_map(|snap| snap.tags.get(names::BACKUP));
+        self.remove_records_but(&kept.cloned().collect())
     }
 
     /// EBS does not say what a snapshot held alone.

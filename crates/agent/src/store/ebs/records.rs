@@ -1,5 +1,6 @@
 //! What is written down about a backup, in a folder of its own on the volume.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::PathBuf;
 
@@ -101,6 +102,20 @@ impl EbsStore {
         serde_json::from_slice(&bytes).map_err(|error| StoreError::Damaged {
             what: format!("the list of what is in `{id}`: {error}"),
         })
+    }
+
+    /// Removes what is written down about backups that are neither in `kept` nor being made.
+    pub(super) fn remove_records_but(&self, kept: &BTreeSet<String>) -> Result<(), StoreError> {
+        let io = io_error("looking for what is written down about backups");
+        for found in fs_err::read_dir(&self.path).map_err(&io)? {
+            let id = found.map_err(&io)?.file_name().to_string_lossy().into_owned();
+            let is_being_made =
+                self.unsettled.lock().contains_key(&id) || self.drafts.lock().contains_key(&id);
+            if !id.starts_with('.') && !kept.contains(&id) && !is_being_made {
+                self.remove_records(&id)?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn remove_records(&self, id: &str) -> Result<(), StoreError> {
