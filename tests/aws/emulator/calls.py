@@ -15,7 +15,7 @@ CODE = re.compile(rb"<Code>([^<]+)</Code>|\"__type\": ?\"(?:[^\"]*#)?([^\"]+)\""
 
 @dataclass
 class Call:
-    """One call; `by` is "client", or the service that made it: "cloudformation" or "states"."""
+    """One call; `by` is "client", or the service that made it: "cloudformation", "states", "events"."""
 
     number: int
     service: str
@@ -88,9 +88,7 @@ def read(environ, body):
 
 def caller(environ):
     agent = environ.get("HTTP_USER_AGENT", "")
-    if "emulator-cloudformation" in agent:
-        return "cloudformation"
-    return "states" if "localstack-stepfunctions" in agent or "emulator-states" in agent else "client"
+    return next((by for by in ("cloudformation", "states", "events") if f"emulator-{by}" in agent), "client")
 
 
 def error_code(answer):

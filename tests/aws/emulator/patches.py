@@ -11,7 +11,16 @@ def apply():
     os.environ.setdefault("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true")
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
 
-    from . import ec2, stacks
+    from . import (  # noqa: F401  (patch when imported)
+        ec2,
+        events,
+        iam,
+        machines,
+        quotas,
+        runs,
+        secrets,
+        stacks,
+    )
 
-    ec2.apply()
-    stacks.apply()
+    for package in (ec2, runs, stacks):
+        package.apply()

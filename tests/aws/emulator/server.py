@@ -59,7 +59,7 @@ class Door:
         except Exception as error:
             # Nothing that AWS would say: the test must see that the emulator lacks it.
             traceback.print_exc(file=sys.stderr)
-            return refusal(environ, f"{call.service} {call.action}: {type(error).__name__}: {error}")
+            return refusal(environ, f"{call.service} {call.action}: {type(error).__name__}: {str(error)[:500]}")
         return told[0], told[1], content
 
 

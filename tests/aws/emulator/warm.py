@@ -1,6 +1,5 @@
 """Asks something of each service that is used, so that what loads at the first call is loaded."""
 
-
 from .aws import client
 
 CALLS = [

@@ -14,12 +14,14 @@ USUAL = {
     "snapshots": {"describes": 2, "never": False, "error": False},
     # `detach_never`: a detachment goes on for ever. A modification is completed after so many describes.
     "volumes": {"detach_never": False, "modify_describes": 2},
-    # `offline`: instance ids that the Systems Manager agent does not answer for.
-    "instances": {"offline": []},
+    # `offline`: ids of instances whose Systems Manager agent does not answer; `late`: for so many seconds after
+    # SendCommand there is no invocation to be asked after.
+    "instances": {"offline": [], "late": 0.2},
     # Seconds that CloudFormation waits for a resource, and that it rests between two of them.
     "stacks": {"patience": 20.0, "pause": 0.0},
-    # Seconds that a Wait state may take at most.
+    # Seconds that a Wait state and a retry may take at most; of the default account, for all.
     "machines": {"longest_wait": 1.0},
+    "quotas": {"vcpus": 64},
 }
 
 

@@ -1,10 +1,6 @@
 """Errors of CloudFormation."""
 
-from moto.core.exceptions import ServiceException
-
-
-class CloudFormationError(ServiceException):
-    pass
+from moto.cloudformation.exceptions import CloudFormationError
 
 
 def invalid(message):

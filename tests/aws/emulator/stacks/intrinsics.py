@@ -143,8 +143,7 @@ class Resolver:
 
     def fn_findinmap(self, argument):
         found = self.template.mappings
-        for key in argument[:3]:
-            key = text_of(self.resolve(key))
+        for key in map(text_of, self.resolve(argument[:3])):
             if key not in found:
                 invalid(f"Template error: Unable to get mapping for {'::'.join(map(str, argument))}")
             found = found[key]

@@ -49,7 +49,8 @@ def _text(value):
 def resolved(template, values, account, region):
     """Name to what `Ref` gives: lists split, public parameters fetched; refuses what a rule forbids."""
     found = {}
-    for name, text in values.items():
+    for name, given in values.items():
+        text = given
         rule = template.parameters[name]
         kind = rule.get("Type", "String")
         ssm = SSM_VALUE.fullmatch(kind)
@@ -69,8 +70,10 @@ def _check(name, rule, kind, text):
         invalid(f"Parameter '{name}' must be one of AllowedValues")
     if "AllowedPattern" in rule and not re.fullmatch(rule["AllowedPattern"], text):
         invalid(
-            (rule.get("ConstraintDescription")
-            and f"Parameter {name} failed to satisfy constraint: {rule['ConstraintDescription']}")
+            (
+                rule.get("ConstraintDescription")
+                and f"Parameter {name} failed to satisfy constraint: {rule['ConstraintDescription']}"
+            )
             or f"Parameter '{name}' must match pattern {rule['AllowedPattern']}"
         )
     if "MinLength" in rule and len(text) < int(rule["MinLength"]):

@@ -61,7 +61,7 @@ def typed(kind, properties):
     return {name: _typed(value, whole.get("properties", {}).get(name, {}), whole) for name, value in properties.items()}
 
 
-def _typed(value, rule, whole):
+def _typed(value, rule, whole):  # noqa: PLR0911
     for _ in range(10):
         if "$ref" not in rule:
             break
