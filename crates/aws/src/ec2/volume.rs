@@ -24,7 +24,7 @@ pub struct NewVolume {
     pub throughput_mib_s: Option<u32>,
     /// Whether it is encrypted. One from an encrypted snapshot always is.
     pub encrypted: bool,
-    /// The key; without, the account's default.
+    /// The key; without, the account's default. Needs `encrypted`.
     pub kms_key_id: Option<String>,
     /// MiB/s at which the blocks are brought from the snapshot, 100 to 300, for a fee. Without, they
     /// come when they are first read.
@@ -221,8 +221,9 @@ impl Ec2 {
             .query("CreateVolume")
             .set("AvailabilityZone", &new.zone)
             .set("VolumeType", &new.volume_type)
-            .set("Encrypted", new.encrypted)
             .set("ClientToken", &new.client_token)
+            // Said only when it is so: a volume from an encrypted snapshot may not be asked for without.
+            .maybe("Encrypted", new.encrypted.then_some(true))
             .maybe("SnapshotId", new.snapshot.as_ref())
             .maybe("Size", new.size_gib)
             .maybe("Iops", new.iops)
