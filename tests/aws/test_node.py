@@ -2,6 +2,7 @@
 
 import os
 
+import boto3
 import httpx
 import pytest
 
@@ -130,3 +131,30 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     finally:
         assert node.stop() == 0, node.tail()
         fresh.unmount()
+
+
+def test_a_complete_backup_is_locked_and_copied_to_another_region(emulator, ec2, aws_environment, tmp_path):
+    machine = Machine(ec2, emulator, tmp_path, name="guarded")
+    more = 'lock = "governance"\nlock_days = 2\ncopy_region = "eu-west-1"\n[retention]\nlast = 1\ndaily = 0\n'
+    more += "weekly = 0\nmonthly = 0\nmin_verified = 0\n"
+    node = machine.start(more)
+    try:
+        first = server.verb(node, "backup", "--batch-id", "1")
+        assert first["warnings"] == []
+        server.verb(node, "backup", "--batch-id", "2")
+        # No rule keeps the first, and the lock does.
+        assert {backup["id"] for backup in server.verb(node, "backups")} > {first["id"]}
+        snapshot = machine.snapshots()[0]
+        with pytest.raises(ec2.exceptions.ClientError) as refused:
+            ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
+        assert "lock" in str(refused.value).lower()
+        elsewhere = boto3.client("ec2", region_name="eu-west-1")
+        copies = elsewhere.describe_snapshots(
+            OwnerIds=["self"], Filters=[{"Name": "tag:qmoor:copy-of", "Values": [snapshot["SnapshotId"]]}]
+        )["Snapshots"]
+        (copy,) = copies
+        assert tags(copy)["qmoor:backup"] == first["id"]
+        assert tags(copy)["qmoor:manifest"] == tags(snapshot)["qmoor:manifest"]
+    finally:
+        assert node.stop() == 0, node.tail()
+        machine.unmount()

@@ -45,6 +45,9 @@ pub struct BackupInfo {
     pub drilled: Option<DrillInfo>,
     /// Whether the operator keeps it whatever the rules say.
     pub pinned: bool,
+    /// Until when the store refuses to remove it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<Timestamp>,
     /// The store's own id, for plain `restic`.
     pub snapshot: String,
 }
@@ -159,6 +162,7 @@ fn info(entry: Entry, manifest: Option<&Manifest>, state: &State) -> BackupInfo 
             rto_ms: drill.rto_ms,
         }),
         pinned: state.pinned.contains(&entry.id),
+        locked_until: entry.locked_until,
         snapshot: entry.snapshot,
         id: entry.id,
     }

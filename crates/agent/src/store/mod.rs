@@ -109,6 +109,12 @@ pub trait SnapshotStore: Debug + Send + Sync {
         entry.bytes_total
     }
 
+    /// Keeps a complete backup from being lost or deleted, as far as is configured. Returns what could not be done.
+    fn protect(&self, id: &str) -> Vec<String> {
+        let _nothing_to_do = id;
+        Vec::new()
+    }
+
     /// Called when the data that [`SnapshotStore::restore`] made ready has been put in its place, once or more often.
     fn swapped(&self) -> Result<(), StoreError> {
         Ok(())
@@ -316,6 +322,14 @@ pub enum StoreError {
         /// What.
         what: String,
     },
+    /// A backup that cannot be removed yet.
+    #[error("`{id}` is locked until {until} and cannot be removed before")]
+    Locked {
+        /// The backup.
+        id: String,
+        /// The end of the lock.
+        until: Timestamp,
+    },
     /// The client of AWS does not run.
     #[error("the client of AWS cannot be started: {0}")]
     NoClient(io::Error),
@@ -367,6 +381,8 @@ pub struct Entry {
     pub at: Timestamp,
     /// The store's own id for the manifest; without one the backup is incomplete.
     pub manifest: Option<String>,
+    /// Until when the store refuses to remove it.
+    pub locked_until: Option<Timestamp>,
     /// Bytes of all files in it.
     pub bytes_total: u64,
 }

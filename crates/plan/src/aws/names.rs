@@ -26,6 +26,12 @@ pub const BYTES: &str = "qmoor:bytes";
 /// Tag on a volume that was made of a snapshot: where it is to be mounted.
 pub const MOUNT: &str = "qmoor:mount";
 
+/// Tag on a snapshot that EBS does not delete before this time, as RFC 3339.
+pub const LOCKED_UNTIL: &str = "qmoor:locked-until";
+
+/// Tag on a snapshot in another region: which snapshot it is a copy of.
+pub const COPY_OF: &str = "qmoor:copy-of";
+
 /// Tag on a snapshot that is kept whatever the retention policy says.
 pub const PINNED: &str = "qmoor:pinned";
 

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::read::Reader;
 use super::{
-    Aws, Backup, Config, Engine, EngineKind, Filesystem, Gateway, Log, LogFormat, LogLevel, Node,
-    Retention, Secrets, Store, StoreKind, Volume, VolumeKind,
+    Aws, Backup, Config, Engine, EngineKind, Filesystem, Gateway, Lock, Log, LogFormat, LogLevel,
+    Node, Retention, Secrets, Store, StoreKind, Volume, VolumeKind,
 };
 
 impl Reader<'_> {
@@ -75,7 +75,19 @@ impl Reader<'_> {
                 inside(self, "store.path", "store")
             }
         };
-        Store { kind, path, settle_timeout: self.duration("store.settle_timeout") }
+        let locks = [
+            ("none", Lock::None),
+            ("governance", Lock::Governance),
+            ("compliance", Lock::Compliance),
+        ];
+        Store {
+            kind,
+            path,
+            settle_timeout: self.duration("store.settle_timeout"),
+            lock: self.choice("store.lock", Lock::None, &locks),
+            lock_days: self.number("store.lock_days"),
+            copy_region: self.text("store.copy_region"),
+        }
     }
 
     fn node(

@@ -278,6 +278,26 @@ pub(super) const KEYS: &[Key] = &[
         "Longest wait for EBS to have everything of a snapshot. The service is back long before; \
          the first snapshot of a large volume takes hours.",
     ),
+    key(
+        "store.lock",
+        Kind::Choice(&["none", "governance", "compliance"]),
+        "\"none\"",
+        "Whether EBS refuses to delete a backup for some days, whoever asks. `governance` can be lifted \
+         by who has the permission for it, `compliance` by nobody once a day is over.",
+    ),
+    key(
+        "store.lock_days",
+        Kind::Number(1, 36_500),
+        "30",
+        "For how many days a backup is locked; no retention rule removes it sooner.",
+    ),
+    key(
+        "store.copy_region",
+        Kind::Text(Form::Region),
+        "\"\"",
+        "Region that each complete EBS snapshot is copied to, encrypted with that region's default \
+         key. Copies go when their backup goes.",
+    ),
     key("retention.last", Kind::Number(0, MANY), "3", "Keep the newest so many."),
     key(
         "retention.hourly",

@@ -224,6 +224,12 @@ pub struct Store {
     pub path: PathBuf,
     /// Longest wait for the store to have everything of a snapshot.
     pub settle_timeout: Duration,
+    /// Whether EBS refuses to delete a backup for some days.
+    pub lock: Lock,
+    /// For how many days.
+    pub lock_days: u32,
+    /// Region that each complete EBS snapshot is copied to.
+    pub copy_region: Option<String>,
 }
 
 /// Which kind of store keeps the snapshots.
@@ -236,6 +242,18 @@ pub enum StoreKind {
     Clone,
     /// EBS snapshots of the EBS volume.
     Ebs,
+}
+
+/// Whether a snapshot of EBS can be deleted before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lock {
+    /// It can.
+    None,
+    /// By who may lift the lock.
+    Governance,
+    /// By nobody.
+    Compliance,
 }
 
 /// Which snapshots are kept. A snapshot is kept when any rule keeps it.

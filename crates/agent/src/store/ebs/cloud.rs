@@ -3,7 +3,9 @@
 use std::io;
 use std::time::Duration;
 
-use qmoor_aws::ec2::{Ec2, NewVolume, Snapshot, SnapshotFilter, Volume};
+use qmoor_aws::ec2::{
+    CopySnapshot, Ec2, LockMode, NewVolume, Snapshot, SnapshotFilter, SnapshotState, Volume,
+};
 use qmoor_aws::{Aws, AwsError, Tags, Timeouts};
 use qmoor_plan::aws::names;
 
@@ -19,9 +21,12 @@ const CUT: Timeouts = Timeouts { attempt: Duration::from_secs(10), call: Duratio
 #[derive(Debug)]
 pub(super) struct Cloud {
     node: String,
+    region: String,
     ec2: Ec2,
     /// For what is asked while clients wait.
     hasty: Ec2,
+    /// In the region that copies go to.
+    copies: Option<Ec2>,
     /// The client's own: a store is used from threads that have none.
     runtime: Option<tokio::runtime::Runtime>,
 }
@@ -30,6 +35,7 @@ impl Cloud {
     pub(super) fn open(
         node: &str,
         load: impl Future<Output = Result<Aws, AwsError>>,
+        copies: Option<&str>,
     ) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -39,7 +45,10 @@ impl Cloud {
             .map_err(StoreError::NoClient)?;
         let aws = runtime.block_on(load)?;
         let hasty = aws.clone().with_timeouts(CUT).ec2();
-        Ok(Self { node: node.to_owned(), ec2: aws.ec2(), hasty, runtime: Some(runtime) })
+        let region = aws.region().to_owned();
+        let copies = copies.map(|other| aws.in_region(other).ec2());
+        let runtime = Some(runtime);
+        Ok(Self { node: node.to_owned(), region, ec2: aws.ec2(), hasty, copies, runtime })
     }
 
     pub(super) fn node(&self) -> &str {
@@ -98,6 +107,47 @@ impl Cloud {
     /// One that is gone already is fine.
     pub(super) fn delete_snapshot(&self, snapshot: &str) -> Result<(), StoreError> {
         unless_gone(self.wait(self.ec2.delete_snapshot(snapshot)))
+    }
+
+    pub(super) fn lock(&self, snapshot: &str, mode: LockMode, days: u32) -> Result<(), StoreError> {
+        self.wait(self.ec2.lock_snapshot(snapshot, mode, days))
+    }
+
+    /// Whether there is another region that copies go to.
+    pub(super) fn copies(&self) -> bool {
+        self.copies.is_some()
+    }
+
+    fn elsewhere(&self) -> Result<&Ec2, StoreError> {
+        let none = || StoreError::Gone { what: "the region of the copies".to_owned() };
+        self.copies.as_ref().ok_or_else(none)
+    }
+
+    /// Those that have not failed.
+    pub(super) fn copies_of(&self, id: &str) -> Result<Vec<Snapshot>, StoreError> {
+        let tags = self.tags(&[(names::BACKUP, id.to_owned())]);
+        let filter = SnapshotFilter { tags, ..Default::default() };
+        let found = self.wait(self.elsewhere()?.describe_snapshots(&filter))?;
+        Ok(found.into_iter().filter(|copy| copy.state != SnapshotState::Error).collect())
+    }
+
+    /// A copy says all that the snapshot says, and which it is of.
+    pub(super) fn copy(&self, snapshot: &Snapshot) -> Result<String, StoreError> {
+        let mut tags = snapshot.tags.clone();
+        tags.remove(names::LOCKED_UNTIL);
+        tags.insert(names::COPY_OF.to_owned(), snapshot.id.clone());
+        let copy = CopySnapshot {
+            source: &snapshot.id,
+            source_region: &self.region,
+            description: &snapshot.description,
+            kms_key_id: None,
+            tags,
+        };
+        self.wait(self.elsewhere()?.copy_snapshot(&copy))
+    }
+
+    pub(super) fn delete_copy(&self, copy: &str) -> Result<(), StoreError> {
+        unless_gone(self.wait(self.elsewhere()?.delete_snapshot(copy)))
     }
 
     pub(super) fn tag(&self, resource: &str, tags: &[(&str, String)]) -> Result<(), StoreError> {

@@ -18,6 +18,7 @@
 
 mod cloud;
 mod look;
+mod protect;
 mod records;
 mod take;
 
@@ -42,6 +43,7 @@ use crate::pace::Pace;
 use crate::store::walk::{Walk, walk};
 use crate::volume::ebs::{self, EbsSpec};
 use cloud::Cloud;
+use protect::{Protection, locked_until};
 
 /// How long EBS is left alone between two questions about a snapshot, at the most.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -59,6 +61,7 @@ pub struct EbsStore {
     looks: PathBuf,
     cloud: Cloud,
     settles_within: Duration,
+    protection: Protection,
     /// What was on the disk at cuts whose snapshot has not settled yet.
     unsettled: Mutex<BTreeMap<String, Listing>>,
     /// Digests of the drafts that are on the volume and in no snapshot yet.
@@ -86,13 +89,25 @@ impl EbsStore {
     ) -> Result<Self, StoreError> {
         let volume = EbsSpec::of(config)?.ok_or(StoreError::NoVolume)?;
         let path = config.store.path.clone();
-        let cloud = Cloud::open(&config.node.name, load)?;
+        let copies = config.store.copy_region.as_deref();
+        let cloud = Cloud::open(&config.node.name, load, copies)?;
+        let protection = Protection::of(config);
         let inside = config.node.data.strip_prefix(&config.volume.mount);
         let inside = inside.map(Path::to_owned).map_err(|_| StoreError::NoVolume)?;
         let looks = config.node.state.join("looks");
         let settles_within = config.store.settle_timeout;
         let (unsettled, drafts) = (Mutex::default(), Mutex::default());
-        let store = Self { path, volume, inside, looks, cloud, settles_within, unsettled, drafts };
+        let store = Self {
+            path,
+            volume,
+            inside,
+            looks,
+            cloud,
+            settles_within,
+            protection,
+            unsettled,
+            drafts,
+        };
         if !store.path.exists() {
             if must_exist && store.cloud.snapshots()?.is_empty() {
                 return Err(StoreError::Vanished { store: store.path });
@@ -109,6 +124,7 @@ impl EbsStore {
             snapshot: snap.id.clone(),
             at: snap.started?,
             manifest: snap.tags.get(names::MANIFEST).cloned(),
+            locked_until: locked_until(snap),
             bytes_total: number(names::BYTES).unwrap_or_default(),
         })
     }
@@ -258,8 +274,12 @@ impl SnapshotStore for EbsStore {
     fn remove(&self, ids: &[String]) -> Result<(), StoreError> {
         let snaps = self.cloud.snapshots()?;
         for id in ids {
+            self.remove_copies(id)?;
             let of_it = |snap: &&Snapshot| snap.tags.get(names::BACKUP) == Some(id);
             for snap in snaps.iter().filter(of_it) {
+                if let Some(until) = locked_until(snap) {
+                    return Err(StoreError::Locked { id: id.clone(), until });
+                }
                 // First the manifest, so that nothing half-removed claims to be whole.
                 self.cloud.untag(&snap.id, &[names::MANIFEST])?;
                 self.cloud.delete_snapshot(&snap.id)?;
@@ -282,6 +302,11 @@ impl SnapshotStore for EbsStore {
 
     fn room_to_restore(&self, _entry: &Entry) -> u64 {
         0
+    }
+
+    fn protect(&self, id: &str) -> Vec<String> {
+        let troubles = [self.lock(id), self.copy(id)];
+        troubles.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect()
     }
 
     fn swapped(&self) -> Result<(), StoreError> {
