@@ -422,6 +422,23 @@ pub(crate) enum RenderWhat {
     Compose,
     /// nftables rules that admit these networks to the node's ports, published by Docker or not, and nobody else
     Firewall(Firewall),
+    /// The CloudFormation template of the node's stack on AWS
+    Cloudformation(Stack),
+    /// What the machine on AWS does when it boots, as cloud-init takes it
+    UserData,
+    /// Policies that let the machines that index, and those that search, read their key
+    Iam,
+}
+
+/// `qmoor render cloudformation`
+#[derive(Debug, Args)]
+pub(crate) struct Stack {
+    /// Image of the machine [default: aws.ami]
+    #[arg(long, value_name = "AMI", value_parser = ami)]
+    pub(crate) ami: Option<String>,
+    /// What that image calls the disk of the system: /dev/sda1 on Ubuntu
+    #[arg(long, value_name = "DEVICE", default_value = "/dev/xvda", value_parser = device)]
+    pub(crate) root_device: String,
 }
 
 /// `qmoor render firewall`
@@ -446,6 +463,21 @@ pub(crate) struct Network {
 pub(crate) struct Completions {
     /// bash, zsh, fish, elvish or powershell
     pub(crate) shell: clap_complete::Shell,
+}
+
+fn ami(text: &str) -> Result<String, String> {
+    let form = qmoor_plan::config::Form::Id("ami");
+    form.admits(text)
+        .then(|| text.to_owned())
+        .ok_or_else(|| format!("an image is {}", form.example()))
+}
+
+fn device(text: &str) -> Result<String, String> {
+    let name = text.strip_prefix("/dev/").unwrap_or("");
+    match !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric()) {
+        true => Ok(text.to_owned()),
+        false => Err("a device is /dev/xvda or /dev/sda1".to_owned()),
+    }
 }
 
 fn key_value(text: &str) -> Result<(String, String), String> {

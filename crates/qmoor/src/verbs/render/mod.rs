@@ -1,5 +1,6 @@
 //! `qmoor render`: what would be used elsewhere, as text on stdout.
 
+mod cloudformation;
 mod compose;
 mod firewall;
 
@@ -21,6 +22,18 @@ pub(crate) fn run(global: &Global, args: &Render, out: Output) -> Result<(), Cli
         RenderWhat::Firewall(wanted) => {
             let rules = firewall::rules(&node::config(global)?, &wanted.allow);
             out.result(&json!({ "rules": rules }), rules.trim_end())
+        }
+        RenderWhat::Cloudformation(wanted) => {
+            let (template, text) = cloudformation::stack(&node::config(global)?, wanted)?;
+            out.result(&json!({ "template": template }), text.trim_end())
+        }
+        RenderWhat::UserData => {
+            let text = cloudformation::machine(&node::config(global)?)?;
+            out.result(&json!({ "user_data": text }), text.trim_end())
+        }
+        RenderWhat::Iam => {
+            let policies = cloudformation::policies(&node::config(global)?)?;
+            out.result(&policies, format!("{policies:#}"))
         }
         RenderWhat::Systemd => {
             let config = node::config(global)?;
