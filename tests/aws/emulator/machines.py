@@ -7,6 +7,8 @@ import uuid
 from datetime import date, datetime
 from types import SimpleNamespace
 
+from moto.core.exceptions import AWSError
+from moto.stepfunctions.parser import api
 from moto.stepfunctions.parser.api import InvalidDefinition
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service_aws_sdk as sdk
@@ -19,7 +21,8 @@ from .world import DEFAULT_ACCOUNT, world
 
 ERROR_NAMES = {
     "cloudformation": "CloudFormation", "cloudwatch": "CloudWatch", "ec2": "Ec2", "eventbridge": "EventBridge",
-    "iam": "Iam", "s3": "S3", "secretsmanager": "SecretsManager", "sns": "Sns", "sqs": "Sqs", "ssm": "Ssm", "sts": "Sts",
+    "iam": "Iam", "s3": "S3", "secretsmanager": "SecretsManager", "sns": "Sns", "sqs": "Sqs", "ssm": "Ssm",
+    "sts": "Sts",
 }  # fmt: skip
 
 
@@ -36,7 +39,15 @@ def _everywhere():
             module.boto_client_for = _client
 
 
+def _named():
+    """moto's errors of this service have their code where its answers do not look for it."""
+    for error in vars(api).values():
+        if isinstance(error, type) and issubclass(error, AWSError) and hasattr(error, "status_code"):
+            error.TYPE, error.STATUS = error.code, error.status_code
+
+
 _everywhere()
+_named()
 # A failed state is what tests ask for, and is in the history.
 logging.getLogger("moto.stepfunctions").setLevel(logging.CRITICAL)
 sdk._SERVICE_ERROR_NAMES.update(ERROR_NAMES)

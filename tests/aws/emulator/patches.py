@@ -6,9 +6,7 @@ from moto.core.config import default_user_config
 
 
 def apply():
-    # Read when moto's modules are imported, so set before.
     os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
-    os.environ.setdefault("MOTO_EC2_ENABLE_INSTANCE_TYPE_VALIDATION", "true")
     default_user_config["stepfunctions"] = {"execute_state_machine": True}
 
     from . import (  # noqa: F401  (patch when imported)

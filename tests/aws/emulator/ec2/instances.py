@@ -15,6 +15,8 @@ ROOT_GIB = 8
 def run_instances(former, self):
     backend = self.ec2_backend
     kind, image_id = self._get_param("InstanceType", "m1.small"), self._get_param("ImageId")
+    if kind not in INSTANCE_TYPES:
+        refuse("InvalidParameterValue", f"Invalid value '{kind}' for InstanceType.")
     if image_id:
         image = backend.describe_images(ami_ids=[image_id])[0]
         check_architecture(kind, image)

@@ -55,7 +55,9 @@ def find(name, version, account, region):
     if short == "AWS-RunShellScript":
         return RUN_SHELL_SCRIPT
     try:
-        found = ssm_backends[account][region].get_document(short, version or "$DEFAULT", None, None)
+        found = ssm_backends[account][region].get_document(
+            short, None if version == "$DEFAULT" else version, None, None
+        )
     except SSMException:
         refuse("InvalidDocument", f"Document with name {name} does not exist.")
     text = found["Content"]

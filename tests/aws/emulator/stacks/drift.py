@@ -23,7 +23,8 @@ def detect(stack):
 
 def compare(stack, resource):
     expected = resource.properties
-    actual = HANDLERS[resource.kind].read(Context(stack, resource.logical), resource.physical)
+    handler = HANDLERS[resource.kind]
+    actual = handler.read(Context(stack, resource.logical), resource.physical)
     found = {
         "StackId": stack.id,
         "LogicalResourceId": resource.logical,
@@ -34,6 +35,8 @@ def compare(stack, resource):
     }
     if actual is None:
         return {**found, "StackResourceDriftStatus": "DELETED", "ExpectedProperties": json.dumps(expected)}
+    # What other resources of the stack have added to this one is theirs.
+    actual = handler.without_others(actual, resource.physical, stack.live().values())
     names = sorted(set(expected) & set(actual))
     wanted = {name: expected[name] for name in names}
     seen = {name: actual[name] for name in names}
@@ -70,6 +73,8 @@ def differences(path, expected, actual):
 def same(expected, actual):
     if isinstance(expected, dict) and isinstance(actual, dict):
         return set(expected) == set(actual) and all(same(expected[name], actual[name]) for name in expected)
+    if isinstance(expected, int | float) and isinstance(actual, int | float):
+        return expected == actual
     return _text(expected) == _text(actual)
 
 

@@ -14,3 +14,7 @@ def fail(code, message):
 
 class ResourceFailed(Exception):
     """A resource could not be made, changed or removed; the text is the reason in the event."""
+
+
+class NothingDone(ResourceFailed):
+    """The same, and nothing was changed before it: there is nothing to undo."""

@@ -9,7 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from ..aws import client
 from ..world import world
 from . import removal, schemas
-from .errors import CloudFormationError, ResourceFailed
+from .errors import CloudFormationError, NothingDone, ResourceFailed
 from .intrinsics import Resolver
 from .parameters import resolved
 from .resources import HANDLERS
@@ -26,11 +26,11 @@ class Failed(Exception):
         super().__init__(f"The following resource(s) failed to {verb}: [{', '.join(names)}]. ")
 
 
-def reason_of(error, account):
-    """What the event says of an error."""
+def reason_of(error, kind):
+    """What the event says of an error at a resource of this type."""
     if isinstance(error, ClientError):
         told = error.response["Error"]
-        service = error.operation_name
+        service = kind.split("::")[1].capitalize()
         code = next((name for part, name in HANDLER_CODES.items() if part in told["Code"]), "InvalidRequest")
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
         return (
@@ -93,7 +93,7 @@ class Operation:
                     resource = there if there and there.live else Resource(name, raw["Type"], raw)
                     self.stack.resources[name] = resource
                     verb = "UPDATE" if resource.live else "CREATE"
-                    self.stack.tell(resource, f"{verb}_FAILED", reason_of(error, self.stack.account))
+                    self.stack.tell(resource, f"{verb}_FAILED", reason_of(error, raw["Type"]))
                     raise Failed(verb.lower(), [name]) from error
             self._wave([step for step in steps if step])
 
@@ -135,7 +135,7 @@ class Operation:
                 act(resource, properties)
                 stack.tell(resource, f"{verb}_COMPLETE")
             except (ResourceFailed, CloudFormationError, ClientError, BotoCoreError, KeyError) as error:
-                stack.tell(resource, f"{verb}_FAILED", reason_of(error, stack.account))
+                stack.tell(resource, f"{verb}_FAILED", reason_of(error, resource.kind))
                 failed = Failed(verb.lower(), [resource.logical])
         if failed:
             raise failed
@@ -182,7 +182,11 @@ class Operation:
 
         # Before it is tried: half an update has to be undone as well.
         self.undo.append((resource, back))
-        handler.update(on, resource.physical, former, properties)
+        try:
+            handler.update(on, resource.physical, former, properties)
+        except NothingDone:
+            self.undo.pop()
+            raise
         resource.properties = properties
 
     def outputs(self):
@@ -266,7 +270,7 @@ def roll_back(stack, doing, skipped):
             back()
         except (ResourceFailed, ClientError, BotoCoreError) as error:
             doing.undo.append((resource, back))
-            stack.tell(resource, "UPDATE_FAILED", reason_of(error, stack.account))
+            stack.tell(resource, "UPDATE_FAILED", reason_of(error, resource.kind))
             stack.to("UPDATE_ROLLBACK_FAILED", str(Failed("update", [resource.logical])).strip())
             return
         stack.tell(resource, "UPDATE_COMPLETE")

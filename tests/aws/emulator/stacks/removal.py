@@ -57,7 +57,7 @@ def _remove(stack, resource, retained, replaced, creating):
             handler.save(on, resource.physical)
         handler.delete(on, resource.physical, resource.properties)
     except (ResourceFailed, ClientError, BotoCoreError) as error:
-        stack.tell(resource, "DELETE_FAILED", reason_of(error, stack.account))
+        stack.tell(resource, "DELETE_FAILED", reason_of(error, resource.kind))
         return False
     stack.tell(resource, "DELETE_COMPLETE")
     if entry is not None and entry.physical == resource.physical:

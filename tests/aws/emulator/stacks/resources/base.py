@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from ...aws import client
 from ...world import world
 from .. import schemas
-from ..errors import ResourceFailed
+from ..errors import NothingDone, ResourceFailed
 
 POLL_SECONDS = 0.02
 
@@ -81,7 +81,7 @@ class Handler:
     def update(cls, on, physical, old, new):
         """Changes what need not be replaced."""
         changed = sorted(name for name in {*old, *new} if old.get(name) != new.get(name))
-        raise ResourceFailed(f"Update to resource type {cls.kind} is not supported: {', '.join(changed)}")
+        raise NothingDone(f"Update to resource type {cls.kind} is not supported: {', '.join(changed)}")
 
     @classmethod
     def replaces(cls, old, new):
@@ -106,6 +106,11 @@ class Handler:
     def read(cls, on, physical):
         """The properties as they are now, as far as drift detection covers them; None when it is gone."""
         return {}
+
+    @classmethod
+    def without_others(cls, actual, physical, resources):
+        """What was read, less what other resources of the stack have attached."""
+        return actual
 
 
 def gone(*codes):

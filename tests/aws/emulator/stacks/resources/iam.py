@@ -48,8 +48,9 @@ class Role(Handler):
     @classmethod
     def update(cls, on, physical, old, new):
         iam = on.client("iam")
-        trust = json.dumps(new["AssumeRolePolicyDocument"])
-        iam.update_assume_role_policy(RoleName=physical, PolicyDocument=trust)
+        trust = new["AssumeRolePolicyDocument"]
+        if trust != old["AssumeRolePolicyDocument"]:
+            iam.update_assume_role_policy(RoleName=physical, PolicyDocument=json.dumps(trust))
         iam.update_role(RoleName=physical, **picked(new, "Description", "MaxSessionDuration"))
         cls._policies(on, physical, old, new)
         iam.tag_role(RoleName=physical, Tags=on.plain_tags(new))

@@ -164,9 +164,21 @@ class SecurityGroup(Handler):
             }
         return None
 
+    @classmethod
+    def without_others(cls, actual, physical, resources):
+        left = dict(actual)
+        for kind, name in ((Ingress, "SecurityGroupIngress"), (Egress, "SecurityGroupEgress")):
+            others = [
+                {key: value for key, value in one.properties.items() if key != "GroupId"}
+                for one in resources
+                if one.kind == kind.kind and one.properties.get("GroupId") == physical
+            ]
+            left[name] = [rule for rule in actual[name] if rule not in others]
+        return left
+
 
 class Ingress(Handler):
-    """A rule of its own. It is not part of its group's drift."""
+    """A rule of its own."""
 
     kind = "AWS::EC2::SecurityGroupIngress"
     way, peer = "ingress", "Source"

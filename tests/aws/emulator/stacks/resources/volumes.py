@@ -1,7 +1,7 @@
 """AWS::EC2::Volume and AWS::EC2::VolumeAttachment."""
 
 from ...aws import client
-from ..errors import ResourceFailed
+from ..errors import NothingDone
 from ..schemas import FIXED
 from .base import Handler, gone, picked, retag
 
@@ -27,8 +27,9 @@ class Volume(Handler):
     def update(cls, on, physical, old, new):
         fixed = [name for name in sorted(FIXED[cls.kind]) if old.get(name) != new.get(name)]
         if fixed:
-            raise ResourceFailed(f"Update to resource type {cls.kind} is not supported: {', '.join(fixed)}")
-        figures = {name: new[name] for name in FIGURES if name in new and new[name] != old.get(name)}
+            raise NothingDone(f"Update to resource type {cls.kind} is not supported: {', '.join(fixed)}")
+        there = cls._volume(on, physical)
+        figures = {name: new[name] for name in FIGURES if name in new and new[name] != there.get(name)}
         if figures:
             on.ec2.modify_volume(VolumeId=physical, **figures)
             # CloudFormation goes on when the volume can be used with its new figures.
