@@ -94,11 +94,11 @@ pub async fn serve(
     let (context, keys, mut new_keys) = open(config, program).await?;
     let config = context.config().clone();
     let vault = match config.gateway.enabled {
-        true => Vault::of(&config).await?,
+        true => Box::pin(Vault::of(&config)).await?,
         false => None,
     };
     if let Some(vault) = &vault {
-        vault.at_start(&keys, new_keys.as_ref()).await?;
+        Box::pin(vault.at_start(&keys, new_keys.as_ref())).await?;
         // They are to be read where they are kept, by those who may.
         new_keys = None;
     }
@@ -167,7 +167,7 @@ async fn run(
     };
     let other_keys = async {
         if let Some(vault) = &agent.vault {
-            vault.watch(&agent.keys).await;
+            Box::pin(vault.watch(&agent.keys)).await;
         }
     };
     let ((), (), ()) = tokio::join!(cleaned, supervise(agent), other_keys);

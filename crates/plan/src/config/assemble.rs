@@ -75,11 +75,8 @@ impl Reader<'_> {
                 inside(self, "store.path", "store")
             }
         };
-        let locks = [
-            ("none", Lock::None),
-            ("governance", Lock::Governance),
-            ("compliance", Lock::Compliance),
-        ];
+        let locks =
+            [Lock::None, Lock::Governance, Lock::Compliance].map(|lock| (lock.as_str(), lock));
         Store {
             kind,
             path,

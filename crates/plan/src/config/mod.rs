@@ -256,6 +256,18 @@ pub enum Lock {
     Compliance,
 }
 
+impl Lock {
+    /// The word for it in `qmoor.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Governance => "governance",
+            Self::Compliance => "compliance",
+        }
+    }
+}
+
 /// Which snapshots are kept. A snapshot is kept when any rule keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Retention {

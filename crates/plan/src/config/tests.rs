@@ -111,6 +111,10 @@ fn every_key_is_taken_from_the_file() {
             let before = match (key.path, value.as_str()) {
                 (path, _) if path.starts_with("aws.") => on_aws(&[(path, "")]),
                 ("store.kind", "\"clone\"") => "volume.kind = \"image\"\n".to_owned(),
+                ("store.lock" | "store.copy_region", _) => {
+                    "volume.kind = \"ebs\"\nvolume.id = \"vol-01234567\"\nstore.kind = \"ebs\"\n"
+                        .to_owned()
+                }
                 ("store.kind", "\"ebs\"") => {
                     "volume.kind = \"ebs\"\nvolume.id = \"vol-01234567\"\n".to_owned()
                 }

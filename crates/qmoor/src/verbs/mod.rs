@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod pin;
 pub(crate) mod prune;
 pub(crate) mod quickstart;
+pub(crate) mod remote;
 pub(crate) mod render;
 pub(crate) mod restore;
 pub(crate) mod search;
