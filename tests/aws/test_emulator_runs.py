@@ -58,6 +58,15 @@ def test_a_script_really_runs(aws, node, run, lines, status, code, out, error):
         assert found["StandardOutputContent"] == out
 
 
+def test_another_program_may_run_the_scripts(aws, node, run, tmp_path):
+    program = tmp_path / "on-node"
+    program.write_text('#!/bin/bash\necho "on $1"\nexec bash "$2"\n')
+    program.chmod(0o755)
+    aws.ask("behaviour", instances={"exec": str(program)})
+    found = over(aws.client("ssm"), run("echo hello"), node.id)
+    assert found["StandardOutputContent"] == f"on {node.id}\nhello\n"
+
+
 def test_a_script_that_takes_too_long_and_one_that_is_cancelled(aws, node, run):
     ssm = aws.client("ssm")
     found = over(ssm, run("sleep 60", executionTimeout="1"), node.id)

@@ -3,7 +3,7 @@
 import json
 import re
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from urllib.parse import parse_qsl
 
 from .world import DEFAULT_ACCOUNT
@@ -26,10 +26,6 @@ class Call:
     by: str
     status: int = 0
     error: str = ""
-    body: bytes = field(default=b"", repr=False)
-
-    def shown(self):
-        return {name: value for name, value in asdict(self).items() if name != "body"}
 
 
 class Calls:
@@ -48,7 +44,7 @@ class Calls:
         action, parameters = read(environ, body)
         with self._lock:
             self._count += 1
-            call = Call(self._count, service, action, parameters, account, region, caller(environ), body=body)
+            call = Call(self._count, service, action, parameters, account, region, caller(environ))
             self._calls.append(call)
             del self._calls[:-KEPT]
         return call
@@ -62,7 +58,7 @@ class Calls:
         with self._lock:
             kept = list(self._calls)
         return [
-            call.shown()
+            asdict(call)
             for call in kept
             if call.number > mark and account in (None, call.account) and action in (None, call.action)
         ]

@@ -1,5 +1,6 @@
 """The actions of Run Command."""
 
+import os
 import time
 import uuid
 from collections import defaultdict
@@ -94,7 +95,8 @@ def send_command(former, self):
     document = find(asked["DocumentName"], asked.get("DocumentVersion"), self.current_account, self.region)
     plan = steps(document, asked.get("Parameters", {}))
     silent = offline(self.current_account)
-    command = Command(asked, [Run(i, plan, self.region, i in silent) for i in wanted])
+    program = world.behaviour(self.current_account, "instances")["exec"] or os.environ.get("EMULATOR_EXEC")
+    command = Command(asked, [Run(i, plan, self.region, program, i in silent) for i in wanted])
     KEPT[self.current_account, self.region][command.id] = command
     # What was sent is pending in the answer, however fast it is.
     shown = command.shown() | {"Status": "Pending", "StatusDetails": "Pending", "CompletedCount": 0, "ErrorCount": 0}

@@ -31,10 +31,10 @@ class Plugin:
 
 
 class Run:
-    """A command on one instance. `offline`: the agent there does not answer, so it never begins."""
+    """A command on one instance. `program` runs the scripts; `offline`: the agent does not answer, it never begins."""
 
-    def __init__(self, instance_id, steps, region, offline):
-        self.instance_id, self.steps, self.region = instance_id, steps, region
+    def __init__(self, instance_id, steps, region, program, offline):
+        self.instance_id, self.steps, self.region, self.program = instance_id, steps, region, program
         self.plugins = [Plugin(step.name) for step in steps]
         self.requested = now()
         self.cancelled = threading.Event()
@@ -101,8 +101,7 @@ class Run:
         with tempfile.TemporaryDirectory(prefix="ssm-") as folder:
             script = Path(folder) / "_script.sh"
             script.write_text(step.script)
-            program = os.environ.get("EMULATOR_EXEC")
-            command = [program, self.instance_id, str(script)] if program else ["bash", str(script)]
+            command = [self.program, self.instance_id, str(script)] if self.program else ["bash", str(script)]
             names = {"AWS_SSM_INSTANCE_ID": self.instance_id, "AWS_SSM_REGION_NAME": self.region}
             with (Path(folder) / "out").open("w+b") as out, (Path(folder) / "err").open("w+b") as err:
                 try:
