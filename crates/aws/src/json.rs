@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::call::{Repeat, Request, refusal, send};
-use crate::query::excerpt;
+use crate::query::{excerpt, malformed};
 use crate::service::Service;
 use crate::{Aws, AwsError};
 
@@ -31,13 +31,8 @@ pub(crate) async fn call<T: DeserializeOwned>(
     let answer = send(aws, service, request, read_error).await?;
     // Some calls answer with nothing at all.
     let answer: &[u8] = if answer.is_empty() { b"{}" } else { &answer };
-    serde_json::from_slice(answer).map_err(|error| AwsError::Malformed {
-        service: service.name,
-        action,
-        endpoint: service.endpoint(&aws.inner.config, aws.region()),
-        reason: error.to_string(),
-        may_have_happened: true,
-    })
+    serde_json::from_slice(answer)
+        .map_err(|error| malformed(aws, service, action, error.to_string()))
 }
 
 /// For answers of which nothing is wanted.

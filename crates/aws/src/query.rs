@@ -112,7 +112,7 @@ impl<'a> Query<'a> {
                 None => return Ok(()),
             }
         }
-        Err(self.malformed(format!("the list has not ended after {MAX_PAGES} pages")))
+        Err(endless(self.aws, self.service, self.action))
     }
 
     fn read<T: DeserializeOwned>(
@@ -146,16 +146,31 @@ impl<'a> Query<'a> {
         send(self.aws, self.service, request, read_error).await
     }
 
-    /// An answer came, so what was asked for was done.
+    /// An answer that cannot be read.
     pub(crate) fn malformed(&self, reason: String) -> AwsError {
-        AwsError::Malformed {
-            service: self.service.name,
-            action: self.action,
-            endpoint: self.service.endpoint(&self.aws.inner.config, self.aws.region()),
-            reason,
-            may_have_happened: true,
-        }
+        malformed(self.aws, self.service, self.action, reason)
     }
+}
+
+/// An answer that cannot be read. It came, so what was asked for was done.
+pub(crate) fn malformed(
+    aws: &Aws,
+    service: &'static Service,
+    action: &'static str,
+    reason: String,
+) -> AwsError {
+    AwsError::Malformed {
+        service: service.name,
+        action,
+        endpoint: service.endpoint(&aws.inner.config, aws.region()),
+        reason,
+        may_have_happened: true,
+    }
+}
+
+/// A list that is not believed to end.
+pub(crate) fn endless(aws: &Aws, service: &'static Service, action: &'static str) -> AwsError {
+    malformed(aws, service, action, format!("the list has not ended after {MAX_PAGES} pages"))
 }
 
 /// The element `<ActionResult>` of an answer. What is in it is escaped, so it ends where the last end is.

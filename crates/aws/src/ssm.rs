@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::call::Repeat;
 use crate::json::{Nothing, call};
-use crate::query::MAX_PAGES;
+use crate::query::{MAX_PAGES, endless};
 use crate::{Aws, AwsError, service};
 
 /// The client of Systems Manager.
@@ -154,9 +154,9 @@ impl Ssm {
             found.extend(page.instance_information_list);
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
-                break;
+                return Ok(found);
             }
         }
-        Ok(found)
+        Err(endless(&self.0, &service::SSM, "DescribeInstanceInformation"))
     }
 }

@@ -1,5 +1,7 @@
 //! Change sets: what a template would change, before it is changed.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::CloudFormation;
@@ -26,6 +28,8 @@ pub struct NewChangeSet<'a> {
     pub kind: ChangeSetKind,
     /// The template, at most 51,200 bytes.
     pub template: &'a str,
+    /// Parameters of the template.
+    pub parameters: &'a BTreeMap<String, String>,
     /// Tags of the stack, which CloudFormation hands on to all resources that take them.
     pub tags: &'a Tags,
     /// Whether the template makes roles that have names.
@@ -178,7 +182,7 @@ impl CloudFormation {
             ChangeSetKind::Update => "UPDATE",
         };
         let capability = if new.named_roles { "CAPABILITY_NAMED_IAM" } else { "CAPABILITY_IAM" };
-        let made: Made = self
+        let mut query = self
             .query("CreateChangeSet")
             .set("StackName", new.stack)
             .set("ChangeSetName", new.name)
@@ -186,9 +190,12 @@ impl CloudFormation {
             .set("TemplateBody", new.template)
             .set("ClientToken", new.client_token)
             .list("Capabilities.member", [capability])
-            .tags("Tags.member", new.tags)
-            .result()
-            .await?;
+            .tags("Tags.member", new.tags);
+        for (place, (key, value)) in (1..).zip(new.parameters) {
+            query = query.set(format!("Parameters.member.{place}.ParameterKey"), key);
+            query = query.set(format!("Parameters.member.{place}.ParameterValue"), value);
+        }
+        let made: Made = query.result().await?;
         Ok(made.id)
     }
 

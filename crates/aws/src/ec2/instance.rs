@@ -28,6 +28,9 @@ pub struct Instance {
     state: State,
     #[serde(default)]
     placement: Placement,
+    /// `spot`, or nothing for one that is paid by the hour.
+    #[serde(default)]
+    pub instance_lifecycle: Option<String>,
     /// Its subnet.
     #[serde(default)]
     pub subnet_id: Option<String>,
@@ -137,5 +140,15 @@ impl Ec2 {
     /// The instance with this id, if there is one.
     pub async fn instance(&self, id: &str) -> Result<Option<Instance>, AwsError> {
         Ok(self.describe_instances(&by("instance-id", &[id])).await?.pop())
+    }
+
+    /// Begins to shut an instance down, as its power button would.
+    pub async fn stop_instance(&self, id: &str) -> Result<(), AwsError> {
+        self.query("StopInstances").set("InstanceId.1", id).done().await
+    }
+
+    /// Begins to start an instance that is stopped.
+    pub async fn start_instance(&self, id: &str) -> Result<(), AwsError> {
+        self.query("StartInstances").set("InstanceId.1", id).done().await
     }
 }

@@ -221,4 +221,9 @@ async fn attach(aws: &Aws, volume: &Volume) {
     ec2.detach_volume(&volume.id, &id, false).await.unwrap();
     let free = ec2.volume(&volume.id).await.unwrap().unwrap();
     assert_eq!((free.state.as_str(), free.attachments.len()), ("available", 0));
+
+    ec2.stop_instance(&id).await.unwrap();
+    assert_eq!(ec2.instance(&id).await.unwrap().unwrap().state(), "stopped");
+    ec2.start_instance(&id).await.unwrap();
+    assert_eq!(ec2.instance(&id).await.unwrap().unwrap().state(), "running");
 }

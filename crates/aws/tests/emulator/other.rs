@@ -17,6 +17,8 @@ async fn identity_secrets_parameters_commands_and_events() {
     secrets(&aws).await;
     parameters(&aws).await;
     commands(&aws).await;
+    let quota = aws.quotas().get("ec2", "L-1216C47A").await.unwrap();
+    assert!(quota.value > 0.0 && quota.quota_name.contains("Standard"), "{quota:?}");
     let event = Event {
         bus: "default",
         source: "ray",
@@ -79,13 +81,19 @@ async fn commands(aws: &Aws) {
         delivery_timeout_s: 30,
     };
     let command = ssm.send_command(&new).await.unwrap();
-    let invocation = crate::stack::until(
+    let ended = crate::stack::until(
         "the command ends",
-        async || ssm.get_command_invocation(&command, &instance).await.unwrap(),
-        |seen| seen.is_over(),
+        async || ssm.get_command_invocation(&command, &instance).await,
+        |seen| match seen {
+            Ok(seen) => seen.is_over(),
+            // Right after it was sent it is not known yet.
+            Err(error) => !error.is_not_found(),
+        },
     )
     .await;
+    let invocation = ended.unwrap();
     assert_eq!((invocation.status.as_str(), invocation.response_code), ("Success", 0));
+    assert_eq!(invocation.stdout, "moored\n");
     let error = ssm.get_command_invocation(&command, "i-00000000000000000").await.unwrap_err();
     assert!(error.is_not_found(), "{error:?}");
     ssm.cancel_command(&command).await.unwrap();

@@ -1,5 +1,6 @@
 //! CloudFormation.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use qmoor_aws::cloudformation::{ChangeSet, ChangeSetKind, NewChangeSet};
@@ -24,7 +25,13 @@ pub(crate) async fn until<T>(
     }
 }
 
-async fn change(aws: &Aws, name: &str, template: &str, kind: ChangeSetKind) -> ChangeSet {
+async fn change(
+    aws: &Aws,
+    name: &str,
+    template: &str,
+    kind: ChangeSetKind,
+    parameters: &BTreeMap<String, String>,
+) -> ChangeSet {
     let cloudformation = aws.cloudformation();
     let token = format!("t{}", uuid::Uuid::new_v4());
     let new = NewChangeSet {
@@ -32,6 +39,7 @@ async fn change(aws: &Aws, name: &str, template: &str, kind: ChangeSetKind) -> C
         name: &token,
         kind,
         template,
+        parameters,
         tags: &Tags::from([("qmoor:node".to_owned(), "n1".to_owned())]),
         named_roles: false,
         client_token: &token,
@@ -62,20 +70,34 @@ pub(crate) async fn instance(aws: &Aws) -> String {
     let image = aws.parameters().get(name).await.unwrap().value;
     let subnets = aws.ec2().describe_subnets(&Vec::new()).await.unwrap();
     let subnet = subnets.into_iter().find(|subnet| subnet.zone == ZONE).unwrap();
-    let template = json!({ "Resources": { "Instance": { "Type": "AWS::EC2::Instance", "Properties": {
-        "ImageId": image.reveal(), "InstanceType": "c8g.large", "SubnetId": subnet.id,
-    }}}});
-    let set = change(aws, "machine", &template.to_string(), ChangeSetKind::Create).await;
+    let template = json!({
+        "Parameters": { "Image": { "Type": "AWS::EC2::Image::Id" } },
+        "Resources": {
+            "Role": { "Type": "AWS::IAM::Role", "Properties": { "AssumeRolePolicyDocument": {
+                "Version": "2012-10-17",
+                "Statement": [{ "Effect": "Allow", "Action": "sts:AssumeRole", "Principal": { "Service": "ec2.amazonaws.com" } }],
+            }}},
+            "Profile": { "Type": "AWS::IAM::InstanceProfile", "Properties": { "Roles": [{ "Ref": "Role" }] } },
+            "Instance": { "Type": "AWS::EC2::Instance", "Properties": {
+                "ImageId": { "Ref": "Image" }, "InstanceType": "c8g.large", "SubnetId": subnet.id,
+                "IamInstanceProfile": { "Ref": "Profile" },
+            }},
+        },
+        "Outputs": { "Instance": { "Value": { "Ref": "Instance" } } },
+    });
+    let image = BTreeMap::from([("Image".to_owned(), image.reveal().to_owned())]);
+    let set = change(aws, "machine", &template.to_string(), ChangeSetKind::Create, &image).await;
     execute(aws, "machine", &set, "CREATE_COMPLETE").await;
-    let resources = aws.cloudformation().describe_stack_resources("machine").await.unwrap();
-    resources[0].physical_id.clone().unwrap()
+    let stack = aws.cloudformation().stack("machine").await.unwrap().unwrap();
+    stack.outputs[0].value.clone()
 }
 
 /// A stack with one secret, whose ARN is given.
 pub(crate) async fn secret(aws: &Aws) -> String {
     let template = json!({ "Resources": { "Secret": { "Type": "AWS::SecretsManager::Secret",
         "Properties": { "GenerateSecretString": { "PasswordLength": 40 } } }}});
-    let set = change(aws, "secret", &template.to_string(), ChangeSetKind::Create).await;
+    let set =
+        change(aws, "secret", &template.to_string(), ChangeSetKind::Create, &BTreeMap::new()).await;
     execute(aws, "secret", &set, "CREATE_COMPLETE").await;
     let resources = aws.cloudformation().describe_stack_resources("secret").await.unwrap();
     resources[0].physical_id.clone().unwrap()
@@ -101,7 +123,8 @@ async fn a_stack_from_its_first_change_set_to_its_end() {
     assert!(cloudformation.stack("data").await.unwrap().is_none());
     assert!(cloudformation.get_template("data").await.unwrap().is_none());
 
-    let set = change(&aws, "data", &volume(10, "gp3"), ChangeSetKind::Create).await;
+    let set =
+        change(&aws, "data", &volume(10, "gp3"), ChangeSetKind::Create, &BTreeMap::new()).await;
     assert_eq!((set.status.as_str(), &*set.execution_status), ("CREATE_COMPLETE", "AVAILABLE"));
     assert_eq!((set.changes[0].action.as_str(), &*set.changes[0].logical_id), ("Add", "Volume"));
     let stack = cloudformation.stack("data").await.unwrap().unwrap();
@@ -127,11 +150,13 @@ async fn change_it(aws: &Aws, id: &str) {
     assert_eq!(before.last().unwrap().status, "CREATE_COMPLETE");
     assert_eq!(before.last().unwrap().logical_id, "data");
 
-    let empty = change(aws, "data", &volume(10, "gp3"), ChangeSetKind::Update).await;
+    let empty =
+        change(aws, "data", &volume(10, "gp3"), ChangeSetKind::Update, &BTreeMap::new()).await;
     assert!(empty.is_empty(), "{empty:?}");
     cloudformation.delete_change_set(&empty.id).await.unwrap();
 
-    let set = change(aws, "data", &volume(100, "gp3"), ChangeSetKind::Update).await;
+    let set =
+        change(aws, "data", &volume(100, "gp3"), ChangeSetKind::Update, &BTreeMap::new()).await;
     let first = &set.changes[0];
     assert_eq!((first.action.as_str(), first.replacement.as_deref()), ("Modify", Some("False")));
     assert_eq!(first.physical_id.as_deref(), Some(id));
