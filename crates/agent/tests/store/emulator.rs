@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 /// Where all volumes are.
-pub(crate) const ZONE: &str = "eu-central-1a";
+pub(crate) const ZONE: &str = "us-east-1a";
 
 /// Ends with its standard input.
 pub(crate) struct Emulator {
