@@ -117,3 +117,29 @@ def test_more_volumes_are_attached_than_there_were_loop_devices(aws, emulator, n
     found = ec2.describe_instances(InstanceIds=[node.id])["Reservations"][0]["Instances"][0]
     # The root volume has no device.
     assert len(found["BlockDeviceMappings"]) == 11
+
+
+@pytest.mark.usefixtures("disks")
+def test_nothing_is_left_when_the_emulator_ends(tmp_path):
+    from conftest import Aws, Emulator, started
+
+    process, told = started("emulator", "--dir", tmp_path / "second", "--disks")
+    keys = {"aws_access_key_id": "AKIAEXAMPLEEXAMPLE00", "aws_secret_access_key": "any"}
+    second = Aws(Emulator(told["url"], tmp_path / "second" / "by-id", told["pid"], True), "", keys)
+    ec2 = second.client("ec2")
+    image = ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["arm64"]}])["Images"][0]["ImageId"]
+    instance = ec2.run_instances(ImageId=image, InstanceType="c8g.large", MinCount=1, MaxCount=1)["Instances"][0]
+    made = volume(ec2, instance["Placement"]["AvailabilityZone"], Size=1)
+    ec2.attach_volume(VolumeId=made, InstanceId=instance["InstanceId"], Device="/dev/sdf")
+    device = device_of(second.emulator, made).resolve()
+    subprocess.run(["mkfs.ext4", "-q", device], check=True)
+    (tmp_path / "mounted").mkdir()
+    subprocess.run(["mount", device, tmp_path / "mounted"], check=True)
+
+    process.terminate()
+    assert process.wait(timeout=30) == 0
+    process.stdin.close()
+    process.stdout.close()
+    assert str(device) not in subprocess.check_output(["losetup", "--list"], text=True)
+    assert not (tmp_path / "mounted").is_mount()
+    assert not (tmp_path / "second" / "volumes").exists()

@@ -200,3 +200,27 @@ def test_tags_of_aws_are_aws_s(aws, network):
     ec2, volume = aws.client("ec2"), made(aws.client("ec2"), network)
     with refused("InvalidParameterValue", "reserved for internal use"):
         ec2.create_tags(Resources=[volume], Tags=[{"Key": "aws:cloudformation:stack-name", "Value": "mine"}])
+
+
+def test_a_security_group_and_its_rules(aws, network, node):
+    ec2, (ray, other) = aws.client("ec2"), network.ray
+    group = ec2.create_security_group(GroupName="node", Description="node", VpcId=network.vpc)["GroupId"]
+
+    def opened(port, text):
+        pair = {"GroupId": ray, "Description": text}
+        return {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "UserIdGroupPairs": [pair]}
+
+    rules = ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[opened(6333, "a"), opened(6334, "b")])
+    assert [(rule["FromPort"], rule["Description"]) for rule in rules["SecurityGroupRules"]] == [
+        (6333, "a"),
+        (6334, "b"),
+    ]
+    with refused("InvalidPermission.Duplicate"):
+        ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[opened(6333, "in other words")])
+    with refused("DependencyViolation", f"resource {ray} has a dependent object"):
+        ec2.delete_security_group(GroupId=ray)
+    ec2.modify_network_interface_attribute(NetworkInterfaceId=node.interface, Groups=[other])
+    with refused("DependencyViolation"):
+        ec2.delete_security_group(GroupId=other)
+    ec2.delete_security_group(GroupId=group)
+    ec2.delete_security_group(GroupId=ray)

@@ -2,4 +2,4 @@
 
 
 def apply():
-    from . import attachments, images, instances, interfaces, snapshots, tags, volumes  # noqa: F401  (patch when imported)
+    from . import attachments, groups, images, instances, interfaces, snapshots, tags, volumes  # noqa: F401  (patch when imported)
