@@ -2,7 +2,7 @@
 
 import pytest
 
-from machine import Machine, tags
+from ebs_node import Machine, tags
 
 pytestmark = pytest.mark.usefixtures("disks")
 

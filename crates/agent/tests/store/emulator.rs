@@ -41,7 +41,7 @@ impl Emulator {
     /// A machine with a new, formatted volume; returns the volume's id.
     pub(crate) fn volume(&self, node: &str) -> String {
         let made = python_in_tests()
-            .args(["machine.py", "--node", node])
+            .args(["ebs_node.py", "--node", node])
             .env("AWS_ENDPOINT_URL", &self.url)
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
