@@ -47,10 +47,6 @@ pub const SCRATCH: &str = "scratch";
 /// Role of a volume whose place another one has taken.
 pub const REPLACED: &str = "replaced";
 
-/// File in `node.state` that holds the id of a volume which a restore has put in the place of the one that `qmoor.toml`
-/// names: who looks for the volume looks there first.
-pub const VOLUME_RECORD: &str = "volume.id";
-
 /// The secret, in Secrets Manager, that holds the key of a role.
 #[must_use]
 pub fn secret(node: &str, role: Role) -> String {
