@@ -144,6 +144,17 @@ def node():
                 {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": ref("Key")},
                 ManagedPolicyArns=[SSM_CORE],
             ),
+            "Reader": {
+                "Type": "AWS::IAM::ManagedPolicy",
+                "Properties": {
+                    "PolicyDocument": {
+                        "Version": "2012-10-17",
+                        "Statement": [
+                            {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": ref("Key")}
+                        ],
+                    }
+                },
+            },
             "Profile": {"Type": "AWS::IAM::InstanceProfile", "Properties": {"Roles": [ref("Role")]}},
             "Node": {
                 "Type": "AWS::EC2::Instance",

@@ -60,6 +60,8 @@ def test_each_resource_is_as_the_template_says(aws, network, stack):
     assert policy["Statement"][0]["Resource"] == ids["Key"]
     attached = iam.list_attached_role_policies(RoleName=ids["Role"])["AttachedPolicies"]
     assert [item["PolicyName"] for item in attached] == ["AmazonSSMManagedInstanceCore"]
+    reader = iam.get_policy_version(PolicyArn=ids["Reader"], VersionId="v1")["PolicyVersion"]["Document"]
+    assert reader["Statement"][0]["Resource"] == ids["Key"]
     secret = aws.client("secretsmanager").get_secret_value(SecretId="node/search")["SecretString"]
     assert len(secret) == 40 and secret.isalnum()
     mailing = aws.client("sns").list_subscriptions_by_topic(TopicArn=ids["Topic"])["Subscriptions"]
@@ -130,6 +132,8 @@ def test_an_update_is_really_carried_out(aws, made):
     template["Resources"]["Volume"]["Properties"]["Throughput"] = 500
     template["Resources"]["Node"]["Properties"]["DisableApiTermination"] = True
     template["Resources"]["Role"]["Properties"]["ManagedPolicyArns"] = []
+    statement = template["Resources"]["Reader"]["Properties"]["PolicyDocument"]["Statement"][0]
+    statement["Action"] = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
     mark = aws.ask("mark")["mark"]
     told = made.apply(template, Size=30, Kind="c8g.xlarge", tags=[("team", "search")])
     assert told["StackStatus"] == "UPDATE_COMPLETE", made.failures()
@@ -141,7 +145,9 @@ def test_an_update_is_really_carried_out(aws, made):
     assert (instance["InstanceType"], instance["State"]["Name"]) == ("c8g.xlarge", "running")
     # The type of an instance is changed while it is stopped.
     assert [c["by"] for c in aws.calls("StopInstances", mark)] == ["cloudformation"]
-    assert not aws.client("iam").list_attached_role_policies(RoleName=ids["Role"])["AttachedPolicies"]
+    iam = aws.client("iam")
+    assert not iam.list_attached_role_policies(RoleName=ids["Role"])["AttachedPolicies"]
+    assert iam.get_policy(PolicyArn=ids["Reader"])["Policy"]["DefaultVersionId"] == "v2"
 
 
 def test_what_needs_another_instance_collides_with_the_fixed_interface(aws, made):

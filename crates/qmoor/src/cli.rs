@@ -47,6 +47,12 @@ pub(crate) enum Verb {
     Init(Init),
     /// Run the node on this host: engine, gateway, backups
     Serve(Serve),
+    /// Show what `up` would make or change on AWS
+    Plan(Plan),
+    /// Make the node on AWS, or change it, as the configuration says: shown first, and asked
+    Up(Up),
+    /// Take the node on AWS away; its data stays
+    Down(Down),
     /// What runs, since when, how full, last backup, last drill
     Status,
     /// Put documents or vectors in, in batches, idempotently
@@ -136,6 +142,39 @@ pub(crate) struct Serve {
     /// Second port for clients that expect gRPC on one of its own; 0 takes a free one
     #[arg(long, value_name = "PORT")]
     pub(crate) grpc_port: Option<u16>,
+}
+
+/// `qmoor plan`
+#[derive(Debug, Args)]
+pub(crate) struct Plan {
+    /// Move the machine to the newest image: another machine takes its place
+    #[arg(long)]
+    pub(crate) new_ami: bool,
+}
+
+/// `qmoor up`
+#[derive(Debug, Args)]
+pub(crate) struct Up {
+    /// Move the machine to the newest image: another machine takes its place
+    #[arg(long)]
+    pub(crate) new_ami: bool,
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+}
+
+/// `qmoor down`
+#[derive(Debug, Args)]
+pub(crate) struct Down {
+    /// Do not ask
+    #[arg(long, short)]
+    pub(crate) yes: bool,
+    /// Delete the volumes and all snapshots of the node, too; has to be said twice
+    #[arg(long)]
+    pub(crate) delete_data: bool,
+    /// The second time: the name of the node
+    #[arg(long, value_name = "NODE")]
+    pub(crate) yes_delete_data: Option<String>,
 }
 
 /// Where a collection is, and with which key.

@@ -3,6 +3,8 @@
 pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod completions;
+mod confirm;
+pub(crate) mod down;
 pub(crate) mod drill;
 pub(crate) mod engine;
 pub(crate) mod hold;
@@ -10,6 +12,7 @@ pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod pin;
+pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod quickstart;
 pub(crate) mod remote;
@@ -17,8 +20,10 @@ pub(crate) mod render;
 pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod serve;
+mod stack;
 pub(crate) mod status;
 pub(crate) mod thaw_watchdog;
+pub(crate) mod up;
 pub(crate) mod upgrade;
 
 use jiff::Timestamp;

@@ -14,7 +14,11 @@ PSEUDO = {
 }  # fmt: skip
 IN_SUB = re.compile(r"\$\{([^!}][^}]*)\}")
 MAX_BODY = 51_200
-NAMED = {"AWS::IAM::Role": "RoleName", "AWS::IAM::InstanceProfile": "InstanceProfileName"}
+NAMED = {
+    "AWS::IAM::Role": "RoleName",
+    "AWS::IAM::InstanceProfile": "InstanceProfileName",
+    "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
+}
 
 
 class _Loader(yaml.SafeLoader):

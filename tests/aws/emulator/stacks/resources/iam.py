@@ -158,4 +158,63 @@ class Policy(Handler):
                 on.client("iam").delete_role_policy(RoleName=role, PolicyName=properties["PolicyName"])
 
 
-ALL = [Role, InstanceProfile, Policy]
+class ManagedPolicy(Handler):
+    kind = "AWS::IAM::ManagedPolicy"
+    names = "ManagedPolicyName"
+
+    @classmethod
+    def create(cls, on, properties):
+        arn = on.client("iam").create_policy(
+            PolicyName=properties.get("ManagedPolicyName") or on.name(),
+            PolicyDocument=json.dumps(properties["PolicyDocument"]),
+            **picked(properties, "Path", "Description"),
+        )["Policy"]["Arn"]
+        cls._roles(on, arn, set(), set(properties.get("Roles", [])))
+        return arn
+
+    @staticmethod
+    def _roles(on, arn, before, after):
+        for role in sorted(before - after):
+            with gone(MISSING):
+                on.client("iam").detach_role_policy(RoleName=role, PolicyArn=arn)
+        for role in sorted(after - before):
+            on.client("iam").attach_role_policy(RoleName=role, PolicyArn=arn)
+
+    @classmethod
+    def update(cls, on, physical, old, new):
+        if old["PolicyDocument"] != new["PolicyDocument"]:
+            cls._old_versions(on, physical)
+            document = json.dumps(new["PolicyDocument"])
+            on.client("iam").create_policy_version(PolicyArn=physical, PolicyDocument=document, SetAsDefault=True)
+        cls._roles(on, physical, set(old.get("Roles", [])), set(new.get("Roles", [])))
+
+    @staticmethod
+    def _old_versions(on, arn):
+        """There may be five; the old ones go first."""
+        for version in on.client("iam").list_policy_versions(PolicyArn=arn)["Versions"]:
+            if not version["IsDefaultVersion"]:
+                on.client("iam").delete_policy_version(PolicyArn=arn, VersionId=version["VersionId"])
+
+    @classmethod
+    def delete(cls, on, physical, properties):
+        with gone(MISSING):
+            cls._roles(on, physical, set(properties.get("Roles", [])), set())
+            cls._old_versions(on, physical)
+            on.client("iam").delete_policy(PolicyArn=physical)
+
+    @classmethod
+    def attribute(cls, on, physical, name):
+        found = on.client("iam").get_policy(PolicyArn=physical)["Policy"]
+        return physical if name == "PolicyArn" else str(found[name])
+
+    @classmethod
+    def read(cls, on, physical):
+        iam = on.client("iam")
+        with gone(MISSING):
+            version = iam.get_policy(PolicyArn=physical)["Policy"]["DefaultVersionId"]
+            found = iam.get_policy_version(PolicyArn=physical, VersionId=version)["PolicyVersion"]
+            return {"PolicyDocument": found["Document"]}
+        return None
+
+
+ALL = [Role, InstanceProfile, Policy, ManagedPolicy]
