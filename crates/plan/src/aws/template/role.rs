@@ -19,6 +19,9 @@ pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
         policy("volumes", &volumes(node)),
         policy("keys", &keys(node)),
     ];
+    if let Some(region) = &node.config.store.copy_region {
+        policies.push(policy("copies", &copies(node, region)));
+    }
     if let Some(key) = &node.aws.kms_key {
         policies.push(policy("encryption", &encryption(key)));
     }
@@ -105,7 +108,9 @@ fn snapshots(node: &Node<'_>) -> Vec<Value> {
             &any_snapshot(),
             &json!({
                 "StringEquals": tagged(node, &[]),
-                "ForAllValues:StringEquals": { "aws:TagKeys": [names::GRADE, names::MANIFEST, names::PINNED] },
+                "ForAllValues:StringEquals": {
+                    "aws:TagKeys": [names::LOCKED_UNTIL, names::MANIFEST, names::PINNED],
+                },
             }),
         ),
         // Not `UnlockSnapshot`: a lock is against whoever holds this role, too.
@@ -118,6 +123,30 @@ fn snapshots(node: &Node<'_>) -> Vec<Value> {
             ],
             &any_snapshot(),
             &json!({ "StringEquals": tagged(node, &[]) }),
+        ),
+    ]
+}
+
+/// Copies of snapshots in another region.
+fn copies(node: &Node<'_>, region: &str) -> Vec<Value> {
+    let there = arn(&format!("ec2:{region}::snapshot/*"));
+    vec![
+        allow_if(
+            &["ec2:CopySnapshot"],
+            &any_snapshot(),
+            &json!({ "StringEquals": tagged(node, &[]) }),
+        ),
+        allow_if(&["ec2:CopySnapshot"], &there, &json!({ "StringEquals": asked(node) })),
+        allow_if(
+            &["ec2:CreateTags"],
+            &there,
+            &json!({ "StringEquals": created_by(node, "CopySnapshot") }),
+        ),
+        allow_if(&["ec2:DeleteSnapshot"], &there, &json!({ "StringEquals": tagged(node, &[]) })),
+        allow_if(
+            &["ec2:DescribeSnapshots"],
+            &json!("*"),
+            &json!({ "StringEquals": { "ec2:Region": region } }),
         ),
     ]
 }
@@ -145,11 +174,11 @@ fn volumes(node: &Node<'_>) -> Vec<Value> {
             &json!({ "StringEquals": created_by(node, "CreateVolume") }),
         ),
         allow_if(
-            &["ec2:CreateTags"],
+            &["ec2:CreateTags", "ec2:DeleteTags"],
             &any_volume(),
             &json!({
                 "StringEquals": tagged(node, &[]),
-                "ForAllValues:StringEquals": { "aws:TagKeys": [names::BACKUP, names::ROLE] },
+                "ForAllValues:StringEquals": { "aws:TagKeys": [names::MOUNT, names::ROLE] },
             }),
         ),
         allow_if(
