@@ -224,3 +224,22 @@ def test_a_security_group_and_its_rules(aws, network, node):
         ec2.delete_security_group(GroupId=other)
     ec2.delete_security_group(GroupId=group)
     ec2.delete_security_group(GroupId=ray)
+
+
+def test_an_instance_takes_its_time_when_told(aws, network, node):
+    ec2, volume = aws.client("ec2"), made(aws.client("ec2"), network)
+    aws.ask("behaviour", instances={"describes": 1})
+
+    def state():
+        return ec2.describe_instances(InstanceIds=[node.id])["Reservations"][0]["Instances"][0]["State"]["Name"]
+
+    state()
+    for change, between, after in (
+        (ec2.stop_instances, "stopping", "stopped"),
+        (ec2.start_instances, "pending", "running"),
+        (ec2.terminate_instances, "shutting-down", "terminated"),
+    ):
+        change(InstanceIds=[node.id])
+        with refused("IncorrectState"):
+            ec2.attach_volume(VolumeId=volume, InstanceId=node.id, Device="/dev/sdf")
+        assert [state(), state()] == [between, after]

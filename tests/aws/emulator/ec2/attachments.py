@@ -92,7 +92,7 @@ def _let_go(former, backend, volume):
         return False
     world.disks.detach(volume.id)
     former(backend, volume.id, attachment.instance.id, attachment.device)
-    if attachment.instance.state == "terminated" and attachment.delete_on_termination:
+    if attachment.instance._state.name == "terminated" and attachment.delete_on_termination:
         backend.delete_volume(volume.id)
     return True
 
