@@ -192,6 +192,10 @@ def test_an_instance_that_cannot_be_had(aws, network, asked, code):
 def test_the_quota_is_told(aws):
     quotas = aws.client("service-quotas")
     assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")["Quota"]["Value"] == 64
+    default = quotas.get_aws_default_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")
+    assert default["Quota"]["Value"] == 5
+    with refused("NoSuchResourceException"):
+        quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-00000000")
     aws.ask("behaviour", quotas={"vcpus": 5})
     assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")["Quota"]["Value"] == 5
 

@@ -33,6 +33,15 @@ def test_wrong_keys_are_refused(aws, changed, ec2, query, json):
         other.client("ssm").list_commands()
 
 
+def test_the_standing_key(aws):
+    from botocore.exceptions import ClientError
+
+    standing = {"aws_access_key_id": "testing", "aws_secret_access_key": "testing"}
+    assert replace(aws, keys=standing, made={}).client("sts").get_caller_identity()["Account"] == "123456789012"
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        replace(aws, keys={**standing, "aws_secret_access_key": "x"}, made={}).client("sts").get_caller_identity()
+
+
 def test_keys_that_have_expired(aws):
     aws.ask("behaviour", keys={"expired": True})
     with refused("RequestExpired"):
