@@ -3,6 +3,7 @@ afar, and a backup on a message."""
 
 import json
 import os
+import random
 import stat
 import subprocess
 
@@ -79,7 +80,9 @@ class Story:
             ]
             text = text.split(f"[{table}]\n", 1)[0] + f"[{table}]\n{lines}\n" + "\n".join(kept)
         on_node = there / "qmoor.toml"
-        on_node.write_text(f"{text}\n[gateway]\nhttp_port = 0\ngrpc_port = 0\n")
+        # The ports stand in the security group; an address of its own keeps them free.
+        address = f"127.{random.randrange(1, 255)}.{random.randrange(1, 255)}.{random.randrange(1, 255)}"
+        on_node.write_text(f'{text}\n[gateway]\nlisten = "{address}"\n')
         self.node = server.Server(["serve", "--config", on_node, "--json"], there / "node.log", self.aws.environment)
         self.node.wait_until_ready()
         program = there / "on-the-node"
