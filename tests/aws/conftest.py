@@ -10,7 +10,7 @@ node                an instance in that network, with an instance profile, at 10
 disks               skips, loudly, where there are no loop devices
 faults              `faults(plan)` starts the proxy before the emulator: `url`, `log()`, `plan(...)`
 
-`until(ready, what)` waits with a deadline; `refused(code)` expects an error of AWS.
+In waits.py: `until(ready, what)` waits with a deadline; `refused(code)` expects an error of AWS.
 """
 
 import json
@@ -26,8 +26,6 @@ from types import SimpleNamespace
 import boto3
 import pytest
 from botocore.config import Config
-
-from waits import until
 
 HERE = Path(__file__).parent
 REGION = "us-east-1"
@@ -199,6 +197,3 @@ def faults(emulator):
     yield start
     for process in running:
         ended(process)
-
-
-__all__ = ["until"]

@@ -192,6 +192,10 @@ def test_an_instance_that_cannot_be_had(aws, network, asked, code):
 def test_the_quota_is_told(aws):
     quotas = aws.client("service-quotas")
     assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")["Quota"]["Value"] == 64
+    default = quotas.get_aws_default_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")
+    assert default["Quota"]["Value"] == 5
+    with refused("NoSuchResourceException"):
+        quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-00000000")
     aws.ask("behaviour", quotas={"vcpus": 5})
     assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-1216C47A")["Quota"]["Value"] == 5
 
@@ -224,3 +228,22 @@ def test_a_security_group_and_its_rules(aws, network, node):
         ec2.delete_security_group(GroupId=other)
     ec2.delete_security_group(GroupId=group)
     ec2.delete_security_group(GroupId=ray)
+
+
+def test_an_instance_takes_its_time_when_told(aws, network, node):
+    ec2, volume = aws.client("ec2"), made(aws.client("ec2"), network)
+    aws.ask("behaviour", instances={"describes": 1})
+
+    def state():
+        return ec2.describe_instances(InstanceIds=[node.id])["Reservations"][0]["Instances"][0]["State"]["Name"]
+
+    state()
+    for change, between, after in (
+        (ec2.stop_instances, "stopping", "stopped"),
+        (ec2.start_instances, "pending", "running"),
+        (ec2.terminate_instances, "shutting-down", "terminated"),
+    ):
+        change(InstanceIds=[node.id])
+        with refused("IncorrectState"):
+            ec2.attach_volume(VolumeId=volume, InstanceId=node.id, Device="/dev/sdf")
+        assert [state(), state()] == [between, after]

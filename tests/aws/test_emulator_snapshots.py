@@ -172,3 +172,12 @@ def test_how_far_a_restored_volume_is_read_in(aws, network):
         return found["InitializationType"], found["Progress"]
 
     assert [progress() for _ in range(3)] == [("provisioned-rate", p) for p in (33, 66, 100)]
+
+
+def test_a_volume_that_comes_out_broken(aws, network, node):
+    ec2 = aws.client("ec2")
+    aws.ask("behaviour", volumes={"error": True})
+    made = volume(ec2, network)
+    assert ec2.describe_volumes(VolumeIds=[made])["Volumes"][0]["State"] == "error"
+    with refused("IncorrectState"):
+        ec2.attach_volume(VolumeId=made, InstanceId=node.id, Device="/dev/sdf")

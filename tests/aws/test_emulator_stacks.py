@@ -162,9 +162,37 @@ def test_what_needs_another_instance_collides_with_the_fixed_interface(aws, made
     assert changes(plan)["Node"]["Replacement"] == "True"
     assert made.carry_out(plan)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     assert made.resources() == ids
+    found = made.cloudformation.describe_stack_resources(StackName="node")["StackResources"]
+    assert {item["ResourceStatus"] for item in found} <= {"CREATE_COMPLETE", "UPDATE_COMPLETE"}
     reasons = [reason for name, status, reason in made.events("Node") if status == "UPDATE_FAILED"]
     assert "is currently in use" in reasons[0] and reasons[0].startswith("Resource handler returned message:")
     assert ("node", "UPDATE_ROLLBACK_IN_PROGRESS") in [event[:2] for event in made.events("node")]
+
+
+def test_a_failed_update_takes_back_what_it_made(aws, made):
+    ids = made.resources()
+    template = node()
+    template["Resources"]["More"] = {"Type": "AWS::SNS::Topic", "Properties": {}}
+    template["Resources"]["Bad"] = {
+        "Type": "AWS::EC2::NetworkInterface",
+        "DependsOn": "More",
+        "Properties": {"SubnetId": {"Ref": "Subnet"}, "PrivateIpAddress": "10.0.2.3"},
+    }
+    template["Resources"]["Topic"]["Properties"]["DisplayName"] = "Other alarms"
+    template["Resources"]["Volume"]["DeletionPolicy"] = "Delete"
+    del template["Resources"]["Logs"]
+    assert made.apply(template)["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
+    assert made.resources() == ids
+    topics = aws.client("sns").list_topics()["Topics"]
+    assert [topic["TopicArn"] for topic in topics] == [ids["Topic"]]
+    attributes = aws.client("sns").get_topic_attributes(TopicArn=ids["Topic"])["Attributes"]
+    assert attributes["DisplayName"] == "Alarms"
+    reasons = [reason for _, status, reason in made.events("Bad") if status == "CREATE_FAILED"]
+    assert "Address 10.0.2.3 is in subnet's reserved address range" in reasons[0]
+    assert [status for _, status, _ in made.events("More")][-1] == "DELETE_COMPLETE"
+    # The policy of the former template holds again.
+    made.delete()
+    assert len(aws.client("ec2").describe_snapshots(OwnerIds=["self"])["Snapshots"]) == 1
 
 
 def test_a_volume_is_never_replaced(made):

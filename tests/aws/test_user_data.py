@@ -233,7 +233,7 @@ def test_after_a_restore_the_other_volume_is_mounted(machine, boot, tmp_path):
 
     state = machine.root / "var/lib/qmoor/state"
     state.mkdir(parents=True, exist_ok=True)
-    (state / "volume.id").write_text(f"{OTHER}\n")
+    (state / "volume.json").write_text(f'{{"configured":"{VOLUME}","id":"{OTHER}"}}')
     fine(machine.unit(CURL_CA_BUNDLE="/etc/authority.pem"))
     assert (machine.root / MOUNT / "points").read_text() == "old"
     assert run("findmnt", "-n", "-o", "SOURCE", "--mountpoint", machine.root / MOUNT) == str(twin)

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::NodeError;
 use crate::node::NodeContext;
-use crate::store::Entry;
+use crate::store::{Entry, StoreError};
 
 /// One backup.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -45,6 +45,9 @@ pub struct BackupInfo {
     pub drilled: Option<DrillInfo>,
     /// Whether the operator keeps it whatever the rules say.
     pub pinned: bool,
+    /// Until when the store refuses to remove it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub locked_until: Option<Timestamp>,
     /// The store's own id, for plain `restic`.
     pub snapshot: String,
 }
@@ -73,12 +76,17 @@ pub async fn list(node: &NodeContext) -> Result<Vec<BackupInfo>, NodeError> {
                 let manifest = manifests.remove(&entry.id).map(|read| {
                     read.map_err(NodeError::from).and_then(|bytes| parsed(&entry, &bytes))
                 });
-                let (manifest, trouble) = match manifest {
+                let (manifest, failure) = match manifest {
                     None => (None, None),
                     Some(Ok(manifest)) => (Some(manifest), None),
-                    Some(Err(error)) => (None, Some(error.to_string())),
+                    Some(Err(error)) => (None, Some(error)),
                 };
-                BackupInfo { trouble, ..info(entry, manifest.as_ref(), &state) }
+                // It has one, which whoever asks for this backup gets.
+                let inside =
+                    matches!(failure, Some(NodeError::Store(StoreError::ManifestInside { .. })));
+                let info = info(entry, manifest.as_ref(), &state);
+                let trouble = failure.map(|error| error.to_string());
+                BackupInfo { trouble, complete: info.complete || inside, ..info }
             })
             .collect())
     })
@@ -159,6 +167,7 @@ fn info(entry: Entry, manifest: Option<&Manifest>, state: &State) -> BackupInfo 
             rto_ms: drill.rto_ms,
         }),
         pinned: state.pinned.contains(&entry.id),
+        locked_until: entry.locked_until,
         snapshot: entry.snapshot,
         id: entry.id,
     }

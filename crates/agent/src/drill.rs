@@ -12,7 +12,7 @@ use crate::catalogue;
 use crate::error::NodeError;
 use crate::node::{NodeContext, Progress, Watch};
 use crate::restore::{check_with_engine, free_near, remove};
-use crate::store::StoreError;
+use crate::store::{Entry, Restored, StoreError};
 use crate::volume::VolumeError;
 
 /// What a drill showed.
@@ -52,25 +52,11 @@ pub async fn drill(
     };
     let begun = Instant::now();
     say("restore", &format!("into {}", scratch.display()));
-    let (id, bytes, into) = (entry.id.clone(), entry.bytes_total, scratch.clone());
-    let restored = node
-        .blocking("restoring into scratch", move |node| {
-            let free = free_near(&into)?;
-            if free < bytes {
-                let why = format!("scratch needs {bytes} bytes and {free} are free");
-                return Err(NodeError::Refused { id: entry.id, why });
-            }
-            if let Some(parent) = into.parent() {
-                fs_err::create_dir_all(parent)
-                    .map_err(|source| NodeError::Io { doing: "making a folder", source })?;
-            }
-            Ok(node.store()?.restore(&entry, &into)?)
-        })
-        .await;
-    let checked = match restored {
-        Ok(_) => {
+    let id = entry.id.clone();
+    let checked = match into_scratch(node, entry, scratch.clone()).await {
+        Ok(restored) => {
             say("verify", "an engine opens it and is held against the manifest");
-            let engine = node.engine_on(scratch.clone(), "drill-engine.log");
+            let engine = node.engine_on(restored.data, "drill-engine.log");
             check_with_engine(&engine, &manifest).await
         }
         Err(error) => Err(error),
@@ -112,6 +98,27 @@ pub async fn drill(
     node.record(&report.id, event).await?;
     tracing::info!(id = report.id, ok = report.ok, rto_ms, "drill: done");
     Ok(report)
+}
+
+async fn into_scratch(
+    node: &NodeContext,
+    entry: Entry,
+    into: PathBuf,
+) -> Result<Restored, NodeError> {
+    node.blocking("restoring into scratch", move |node| {
+        let store = node.store()?;
+        let (free, needed) = (free_near(&into)?, store.room_to_restore(&entry));
+        if free < needed {
+            let why = format!("scratch needs {needed} bytes and {free} are free");
+            return Err(NodeError::Refused { id: entry.id, why });
+        }
+        if let Some(parent) = into.parent() {
+            fs_err::create_dir_all(parent)
+                .map_err(|source| NodeError::Io { doing: "making a folder", source })?;
+        }
+        Ok(store.restore(&entry, &into)?)
+    })
+    .await
 }
 
 /// Where drills restore to. Nothing in it outlives a drill.

@@ -4,6 +4,8 @@
 //! and each set of collections that a role is limited to, has up to two valid keys: rotation adds one, clients
 //! move over, the old one is revoked or ends at a time that was set.
 
+pub mod vault;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -50,6 +52,12 @@ impl Secret {
         Self(hex(&rand::random::<[u8; 32]>()))
     }
 
+    /// A new key, which tells of its role to whoever finds it somewhere.
+    #[must_use]
+    pub fn of_role(role: Role) -> Self {
+        Self(format!("qm_{role}_{}", Self::random().expose()))
+    }
+
     /// The text itself.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -72,6 +80,18 @@ pub struct NewKeys {
     pub index: Secret,
     /// May do everything.
     pub admin: Secret,
+}
+
+impl NewKeys {
+    /// The one of a role.
+    #[must_use]
+    pub fn of(&self, role: Role) -> &Secret {
+        match role {
+            Role::Search => &self.search,
+            Role::Index => &self.index,
+            Role::Admin => &self.admin,
+        }
+    }
 }
 
 /// A key as it is kept.
@@ -268,6 +288,12 @@ impl Keyring {
         }
     }
 
+    /// What names a key in logs.
+    #[must_use]
+    pub fn id_of(key: &Secret) -> String {
+        hex(&digest(key.expose())).chars().take(8).collect()
+    }
+
     /// All valid keys, without what would open the door.
     #[must_use]
     pub fn list(&self, now: Timestamp) -> Vec<KeyInfo> {
@@ -315,6 +341,42 @@ impl Keyring {
         }
         self.replace(keys)?;
         Ok((info, secret))
+    }
+
+    /// Takes over the key of a role that somebody else keeps. Keys of the role for all collections that were valid
+    /// so far end after `overlap`; says whether anything has changed.
+    ///
+    /// # Errors
+    /// When the file cannot be written; then nothing has changed.
+    pub fn adopt(
+        &self,
+        role: Role,
+        secret: &Secret,
+        overlap: Duration,
+        now: Timestamp,
+    ) -> Result<bool, KeysError> {
+        let ends = now.checked_add(overlap).map_err(|_| KeysError::Overlap(overlap))?;
+        let fresh = Valid::new(secret, role, None, now);
+        let _alone = self.changing.lock();
+        let mut keys = self.kept(now);
+        let same = |key: &Valid| key.info.role == role && key.info.collections.is_none();
+        if keys.iter().any(|key| {
+            same(key) && key.info.until.is_none() && bool::from(key.hash.ct_eq(&fresh.hash))
+        }) {
+            return Ok(false);
+        }
+        keys.retain(|key| !same(key) || key.hash != fresh.hash);
+        for key in keys.iter_mut().filter(|key| same(key)) {
+            let until = key.info.until.map_or(ends, |until| until.min(ends));
+            key.info = Arc::new(KeyInfo { until: Some(until), ..key.info.as_ref().clone() });
+        }
+        keys.push(fresh);
+        while keys.iter().filter(|key| same(key)).count() > KEYS_PER_ROLE {
+            let Some(oldest) = keys.iter().position(same) else { break };
+            keys.remove(oldest);
+        }
+        self.replace(keys)?;
+        Ok(true)
     }
 
     /// Makes a key invalid at once.
@@ -365,6 +427,13 @@ impl KeyInfo {
 }
 
 impl Valid {
+    fn new(key: &Secret, role: Role, collections: Option<Scope>, now: Timestamp) -> Self {
+        let hash = digest(key.expose());
+        let id = Keyring::id_of(key);
+        let info = KeyInfo { id, role, created: now, until: None, collections };
+        Self { hash, info: Arc::new(info) }
+    }
+
     fn stored(&self) -> Stored {
         let KeyInfo { id, role, created, until, collections } = self.info.as_ref().clone();
         Stored { id, role, sha256: hex(&self.hash), created, until, collections }
@@ -388,11 +457,8 @@ fn parse(path: &Path, text: &str) -> Result<Vec<Valid>, KeysError> {
 }
 
 fn generate(role: Role, collections: Option<Scope>, now: Timestamp) -> (Valid, Secret) {
-    let key = format!("qm_{role}_{}", Secret::random().expose());
-    let hash = digest(&key);
-    let id = hex(&hash).chars().take(8).collect();
-    let info = KeyInfo { id, role, created: now, until: None, collections };
-    (Valid { hash, info: Arc::new(info) }, Secret::new(key))
+    let key = Secret::of_role(role);
+    (Valid::new(&key, role, collections, now), key)
 }
 
 fn digest(key: &str) -> [u8; 32] {

@@ -13,6 +13,7 @@ pub mod journal;
 pub mod keys;
 pub mod lock;
 pub mod node;
+mod pace;
 pub mod probe;
 pub mod prune;
 pub mod recover;

@@ -207,6 +207,11 @@ impl NodeContext {
             .unwrap_or(Err(NodeError::BrokeOff { doing }))
     }
 
+    /// Has the store opened anew at its next use: what it is kept for has changed.
+    pub(crate) fn reopen_store(&self) {
+        *self.0.store.lock() = None;
+    }
+
     /// The store, opened at its first use. Blocks.
     pub fn store(&self) -> Result<Arc<dyn SnapshotStore>, NodeError> {
         let mut store = self.0.store.lock();

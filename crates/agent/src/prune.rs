@@ -38,7 +38,7 @@ pub(crate) async fn prune_claimed(
         .map(|backup| Candidate {
             at: backup.at,
             id: backup.id,
-            pinned: backup.pinned,
+            pinned: backup.pinned || backup.locked_until.is_some(),
             verified: backup.verified.is_some(),
             // One whose manifest cannot be read is not thrown away as a half-made one: it may be the disk.
             complete: backup.complete || backup.trouble.is_some(),

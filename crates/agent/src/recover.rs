@@ -1,6 +1,7 @@
 //! After a crash: the service first, then what was left half-made.
 
 use qmoor_plan::backup::{Event, RecoveryAction, Step, recovery};
+use qmoor_plan::config::VolumeKind;
 
 use crate::backup::abandon;
 use crate::drill::scratch;
@@ -19,8 +20,13 @@ pub async fn before_engine(node: &NodeContext) -> Result<(), NodeError> {
             RecoveryAction::FinishSwap { id, incoming, data, aside } => {
                 tracing::warn!(id, "recovery: finishing the swap of a restore");
                 let old_data = aside.clone();
-                node.blocking("swapping folders", move |_| swap(&incoming, &data, &aside)).await?;
-                let old_data = old_data.exists().then_some(old_data);
+                node.blocking("swapping", move |node| {
+                    swap(node.config(), &incoming, &data, &aside)
+                })
+                .await?;
+                node.reopen_store();
+                let is_kept = node.config().volume.kind == VolumeKind::Ebs || old_data.exists();
+                let old_data = is_kept.then_some(old_data);
                 node.record(&id, Event::Restored { id: id.clone(), old_data }).await?;
             }
             // What was frozen is thawed before the journal is read: whoever looks at the data waits till then.
@@ -60,7 +66,7 @@ pub async fn after_engine(node: &NodeContext) {
             }
         }
     }
-    remove(node, scratch(node)).await;
+    clear_scratch(node).await;
 }
 
 /// What cannot be removed now stays open in the journal, and is tried again at the next start.
@@ -75,6 +81,17 @@ async fn finish_prune(node: &NodeContext, id: String) {
         Ok(()) => node.try_record(&id, Event::Pruned { id: id.clone() }).await,
         Err(error) => tracing::warn!(id, %error, "recovery: the backup could not be removed"),
     }
+}
+
+/// What is in there may be a mounted volume.
+async fn clear_scratch(node: &NodeContext) {
+    let dir = scratch(node);
+    let found = fs_err::read_dir(&dir).into_iter().flatten().flatten();
+    for left in found.map(|left| left.path()).collect::<Vec<_>>() {
+        remove(node, left).await;
+    }
+    // Unless something is in it still, which was said.
+    fs_err::remove_dir(&dir).ok();
 }
 
 async fn done(node: &NodeContext, step: Step) {

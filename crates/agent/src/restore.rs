@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use qmoor_plan::backup::{Event, Step};
-use qmoor_plan::config::Config;
+use qmoor_plan::config::{Config, StoreKind, VolumeKind};
 use qmoor_plan::manifest::{Grade, Manifest, compare};
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +20,7 @@ use crate::error::NodeError;
 use crate::gate::{Gate, Hold};
 use crate::node::{NodeContext, Progress, Watch};
 use crate::probe::{self, Client, Scope};
-use crate::store::Entry;
+use crate::store::{self, Entry};
 use crate::volume;
 
 /// How long the restored engine may take over one question.
@@ -47,7 +47,7 @@ pub struct RestorePlan {
     pub bytes_free: u64,
     /// Where the data will be.
     pub data: PathBuf,
-    /// Where the data that is there now will be kept; nothing if there is none.
+    /// Where the data that is there now will be kept, a folder or the id of a volume; nothing if there is none.
     pub old_data: Option<PathBuf>,
     /// Why it cannot be done; empty if it can.
     pub refusals: Vec<String>,
@@ -66,7 +66,7 @@ pub struct RestoreReport {
     pub points: u64,
     /// Bytes that were written.
     pub bytes: u64,
-    /// Where the data that was there is kept. Nothing removes it but the operator.
+    /// Where the data that was there is kept, a folder or the id of a volume. Nothing removes it but the operator.
     pub old_data: Option<PathBuf>,
     /// How long all of it took.
     pub total_ms: f64,
@@ -170,8 +170,21 @@ pub(crate) struct Checked {
     pub(crate) differences: Vec<qmoor_plan::manifest::Difference>,
 }
 
-/// Makes the two renames, or what is left of them. May be called again after a crash.
-pub(crate) fn swap(incoming: &Path, data: &Path, aside: &Path) -> Result<(), NodeError> {
+/// Puts the restored data in its place: another volume, or two renames, or what is left of them. May be called again
+/// after a crash.
+pub(crate) fn swap(
+    config: &Config,
+    incoming: &Path,
+    data: &Path,
+    aside: &Path,
+) -> Result<(), NodeError> {
+    match config.volume.kind {
+        VolumeKind::Ebs => Ok(volume::ebs::swap(config, incoming)?),
+        VolumeKind::Directory | VolumeKind::Image => swap_folders(incoming, data, aside),
+    }
+}
+
+fn swap_folders(incoming: &Path, data: &Path, aside: &Path) -> Result<(), NodeError> {
     if !incoming.exists() {
         return Ok(());
     }
@@ -188,15 +201,14 @@ pub(crate) fn swap(incoming: &Path, data: &Path, aside: &Path) -> Result<(), Nod
         .map_err(|source| NodeError::Io { doing: "syncing the swapped folders", source })
 }
 
-/// Removes a folder that is not needed any more; one that is not there is fine.
+/// Removes what was restored and is not needed any more; what is not there is fine.
 pub(crate) async fn remove(node: &NodeContext, path: PathBuf) {
     let shown = path.display().to_string();
     let removed = node
-        .blocking("removing a folder", move |_| match fs_err::remove_dir_all(&path) {
-            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-                Err(NodeError::Io { doing: "removing a folder", source })
-            }
-            Ok(()) | Err(_) => Ok(()),
+        .blocking("removing what was restored", move |node| match node.config().store.kind {
+            StoreKind::Ebs => Ok(node.store()?.forget(&path)?),
+            // Without opening the store, which need not be there for this.
+            StoreKind::Restic | StoreKind::Clone => Ok(store::remove_folder(&path)?),
         })
         .await;
     if let Err(error) = removed {
@@ -214,8 +226,8 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn all(&self, entry: Entry, manifest: &Manifest) -> Result<f64, NodeError> {
-        self.fetch(entry).await?;
-        self.check(manifest).await?;
+        let data = self.fetch(entry).await?;
+        self.check(data, manifest).await?;
         let begun = Instant::now();
         let hold = self.hold().await?;
         let swapped = self.stop_and_swap().await;
@@ -235,18 +247,24 @@ impl Run<'_> {
             steps.bring_back(Step::Release, release).await?;
         }
         swapped?;
-        Ok(millis(begun))
+        let pause = millis(begun);
+        let tidied = self.node.blocking("tidying up", |node| Ok(node.store()?.swapped()?)).await;
+        if let Err(error) = tidied {
+            tracing::warn!(%error, "restore: what is left to tidy up is left to the next backup");
+        }
+        Ok(pause)
     }
 
     fn steps(&self) -> Steps<'_> {
         Steps::new(self.node, &self.plan.id, self.watch)
     }
 
-    async fn fetch(&self, entry: Entry) -> Result<(), NodeError> {
+    async fn fetch(&self, entry: Entry) -> Result<PathBuf, NodeError> {
         let begun = Instant::now();
         self.say("restore", None, &format!("into {}", self.plan.incoming.display()));
         let incoming = self.plan.incoming.clone();
-        self.node
+        let restored = self
+            .node
             .blocking("restoring", move |node| {
                 if let Some(parent) = incoming.parent() {
                     fs_err::create_dir_all(parent)
@@ -256,13 +274,13 @@ impl Run<'_> {
             })
             .await?;
         self.say("restore", Some(millis(begun)), "");
-        Ok(())
+        Ok(restored.data)
     }
 
-    async fn check(&self, manifest: &Manifest) -> Result<(), NodeError> {
+    async fn check(&self, data: PathBuf, manifest: &Manifest) -> Result<(), NodeError> {
         let begun = Instant::now();
         self.say("verify", None, "an engine opens it and is held against the manifest");
-        let engine = self.node.engine_on(self.plan.incoming.clone(), "restore-engine.log");
+        let engine = self.node.engine_on(data, "restore-engine.log");
         let checked = check_with_engine(&engine, manifest).await?;
         if !checked.differences.is_empty() {
             let what = "the restored data is not what the manifest says";
@@ -303,8 +321,17 @@ impl Run<'_> {
                 .await?;
         }
         let RestorePlan { id, incoming, data, aside, old_data, .. } = self.plan.clone();
+        let announced = incoming.clone();
+        self.node
+            .blocking("announcing the swap", move |node| {
+                Ok(volume::ebs::announce_swap(node.config(), &announced)?)
+            })
+            .await?;
         self.node.record(&id, Event::RestoreSwap { id: id.clone() }).await?;
-        self.node.blocking("swapping folders", move |_| swap(&incoming, &data, &aside)).await?;
+        self.node
+            .blocking("swapping", move |node| swap(node.config(), &incoming, &data, &aside))
+            .await?;
+        self.node.reopen_store();
         self.node.record(&id, Event::Restored { id: id.clone(), old_data }).await
     }
 
@@ -324,6 +351,9 @@ fn plan_of(
         name.push(format!(".{what}"));
         data.with_file_name(name)
     };
+    if let Some(spec) = volume::ebs::EbsSpec::of(node.config())? {
+        return plan_of_volume(node, entry, manifest, &spec);
+    }
     let now = Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
     // Two restores may begin within one second, and what the first one has kept must not stand in the way.
     let aside = (1..)
@@ -362,6 +392,30 @@ fn plan_of(
         aside,
         data,
         refusals,
+    })
+}
+
+/// The data comes on a volume of its own, so there need be no room for it on the one in use.
+fn plan_of_volume(
+    node: &NodeContext,
+    entry: &Entry,
+    manifest: &Manifest,
+    spec: &volume::ebs::EbsSpec,
+) -> Result<RestorePlan, NodeError> {
+    let config = node.config();
+    Ok(RestorePlan {
+        id: entry.id.clone(),
+        at: entry.at,
+        grade: manifest.grade,
+        verified: node.state().verified.get(&entry.id).copied(),
+        points: manifest.collections.values().map(|facts| facts.points).sum(),
+        bytes: entry.bytes_total,
+        bytes_free: free_near(&config.node.data)?,
+        old_data: Some(PathBuf::from(&spec.id)),
+        incoming: config.node.state.join(format!("restore-{}", entry.id)),
+        aside: PathBuf::from(&spec.id),
+        data: config.node.data.clone(),
+        refusals: volume::trouble(config).into_iter().collect(),
     })
 }
 
@@ -410,8 +464,8 @@ mod tests {
 
     fn swapped(dir: &tempfile::TempDir) -> (Option<String>, Option<String>) {
         let at = |name: &str| dir.path().join(name);
-        swap(&at("new"), &at("data"), &at("old")).unwrap();
-        swap(&at("new"), &at("data"), &at("old")).unwrap();
+        swap_folders(&at("new"), &at("data"), &at("old")).unwrap();
+        swap_folders(&at("new"), &at("data"), &at("old")).unwrap();
         let is = |name: &str| std::fs::read_to_string(at(name).join("is")).ok();
         (is("data"), is("old"))
     }

@@ -17,6 +17,7 @@ use crate::engine::EngineError;
 use crate::error::NodeError;
 use crate::gateway::tls::{Tls, TlsError};
 use crate::gateway::{Gateway, Limits, Listening, bind};
+use crate::keys::vault::{Vault, VaultError};
 use crate::keys::{Keyring, KeysError, NewKeys};
 use crate::node::NodeContext;
 use crate::recover;
@@ -54,6 +55,8 @@ pub enum ServeError {
     #[error(transparent)]
     Keys(#[from] KeysError),
     #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error(transparent)]
     Control(#[from] ControlError),
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -70,6 +73,7 @@ impl ServeError {
             Self::Listen { .. }
             | Self::Tls(_)
             | Self::Keys(_)
+            | Self::Vault(_)
             | Self::Control(_)
             | Self::Engine(_) => false,
         }
@@ -87,15 +91,24 @@ pub async fn serve(
     on_ready: impl FnOnce(ReadyInfo),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
-    let (context, keys, new_keys) = open(config, program).await?;
+    let (context, keys, mut new_keys) = open(config, program).await?;
     let config = context.config().clone();
+    let vault = match config.gateway.enabled {
+        true => Box::pin(Vault::of(&config)).await?,
+        false => None,
+    };
+    if let Some(vault) = &vault {
+        Box::pin(vault.at_start(&keys, new_keys.as_ref())).await?;
+        // They are to be read where they are kept, by those who may.
+        new_keys = None;
+    }
     let engine = context.engine();
     let tls = config.gateway.tls().as_ref().map(Tls::open).transpose()?;
     let listeners = match config.gateway.enabled {
         true => Some(listen(&config).await?),
         false => None,
     };
-    let agent = Agent::new(context, engine, keys);
+    let agent = Agent::new(context, engine, keys, vault);
     if let Some(listeners) = &listeners {
         let (http, grpc) = addresses(listeners);
         agent.listens(http, grpc);
@@ -152,7 +165,12 @@ async fn run(
         drop(claim);
         agent.has_recovered();
     };
-    let ((), ()) = tokio::join!(cleaned, supervise(agent));
+    let other_keys = async {
+        if let Some(vault) = &agent.vault {
+            Box::pin(vault.watch(&agent.keys)).await;
+        }
+    };
+    let ((), (), ()) = tokio::join!(cleaned, supervise(agent), other_keys);
     Ok(())
 }
 

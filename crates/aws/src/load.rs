@@ -130,6 +130,15 @@ impl Aws {
         self
     }
 
+    /// The same credentials and settings in another region.
+    #[must_use]
+    pub fn in_region(&self, region: &str) -> Self {
+        let region = Region::new(region.to_owned());
+        let config = self.inner.config.to_builder().region(region.clone()).build();
+        let inner = Inner { config, region, identity: self.inner.identity.clone() };
+        Self { inner: Arc::new(inner), ..self.clone() }
+    }
+
     /// The region's name, for example `eu-west-1`.
     pub fn region(&self) -> &str {
         self.inner.region.as_ref()

@@ -84,6 +84,8 @@ pub(crate) enum Verb {
     /// Thaw a file system once the process that froze it is gone, or the time is over
     #[command(hide = true)]
     ThawWatchdog(ThawWatchdog),
+    /// A verb on the node on AWS, from here: no SSH, through SSM Run Command
+    Remote(Remote),
     /// Print what would be used elsewhere
     Render(Render),
     /// Print a completion script for a shell
@@ -110,6 +112,25 @@ pub(crate) struct Init {
     /// Overwrite a file that is there
     #[arg(long)]
     pub(crate) force: bool,
+}
+
+/// `qmoor remote`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qmoor remote status\n  qmoor remote backup --batch-id=2026-11-25 --mode=freeze\n  qmoor remote restore latest --yes"
+)]
+pub(crate) struct Remote {
+    /// Longest time for it
+    #[arg(long, value_name = "TIME", default_value = "1h")]
+    pub(crate) timeout: String,
+    /// The verb and its arguments, as on the node
+    #[arg(
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true,
+        value_name = "VERB"
+    )]
+    pub(crate) command: Vec<String>,
 }
 
 /// `qmoor serve`

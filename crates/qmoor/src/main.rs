@@ -70,6 +70,7 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
         Verb::Release => runtime()?.block_on(verbs::hold::release(&global, out)),
         Verb::Restore(args) => runtime()?.block_on(verbs::restore::run(&global, args, out)),
         Verb::Drill(args) => runtime()?.block_on(verbs::drill::run(&global, args, out)),
+        Verb::Remote(args) => runtime()?.block_on(verbs::remote::run(&global, args, out)),
         Verb::Prune(args) => runtime()?.block_on(verbs::prune::run(&global, args, out)),
         Verb::Pin(args) => runtime()?.block_on(verbs::pin::run(&global, args, out)),
         Verb::Upgrade(args) => runtime()?.block_on(verbs::upgrade::run(&global, &args, out)),

@@ -28,6 +28,7 @@ def main():
     patch.check_version()
     from . import patches
     from .disks import Disks
+    from .runs.run import end_all
     from .server import serve
     from .warm import warm_up
     from .world import world
@@ -51,6 +52,7 @@ def main():
         threading.Thread(target=until_closed, args=(ended,), daemon=True).start()
         ended.wait()
     finally:
+        end_all()
         world.disks.close()
     # Nothing is left to do, and taking moto's models apart takes seconds.
     os._exit(0)

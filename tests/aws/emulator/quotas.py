@@ -4,21 +4,37 @@ import json
 
 from moto.ec2.models.instance_types import INSTANCE_TYPES
 from moto.ec2.responses.instances import InstanceResponse
+from moto.servicequotas.exceptions import NoSuchResource
 from moto.servicequotas.responses import ServiceQuotasResponse
 
 from .ec2.refusals import refuse
-from .patch import replaces
+from .patch import adds, replaces
 from .world import world
 
 STANDARD = "L-1216C47A"
+# What an account begins with.
+DEFAULT = 5
 FAMILIES = tuple("acdhimrtz")
 
 
 @replaces(ServiceQuotasResponse)
 def get_service_quota(former, self):
+    return _told(self, limit(self.current_account)) if _asked(self) else former(self)
+
+
+@adds(ServiceQuotasResponse)
+def get_aws_default_service_quota(self):
+    if not _asked(self):
+        raise NoSuchResource
+    return _told(self, DEFAULT)
+
+
+def _asked(self):
     asked = json.loads(self.body)
-    if asked.get("ServiceCode") != "ec2" or asked.get("QuotaCode") != STANDARD:
-        return former(self)
+    return asked.get("ServiceCode") == "ec2" and asked.get("QuotaCode") == STANDARD
+
+
+def _told(self, value):
     return json.dumps(
         {
             "Quota": {
@@ -27,7 +43,7 @@ def get_service_quota(former, self):
                 "QuotaArn": f"arn:aws:servicequotas:{self.region}:{self.current_account}:ec2/{STANDARD}",
                 "QuotaCode": STANDARD,
                 "QuotaName": "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances",
-                "Value": float(limit(self.current_account)),
+                "Value": float(value),
                 "Unit": "None",
                 "Adjustable": True,
                 "GlobalQuota": False,

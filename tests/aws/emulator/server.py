@@ -6,11 +6,12 @@ import socket
 import sys
 import traceback
 from contextlib import nullcontext
+from http import HTTPStatus
 from xml.sax.saxutils import escape
 
 from werkzeug.serving import make_server
 
-from . import admin
+from . import admin, signatures
 from .calls import calls, error_code
 from .tokens import Tokens
 from .world import world
@@ -44,7 +45,8 @@ class Door:
     def aws(self, environ, body):
         call = calls.note(environ, body)
         with nullcontext() if call.service in UNLOCKED else world.locks[call.service]:
-            answer = self.tokens.answered(call)
+            wrong = signatures.wrong(environ, body, call)
+            answer = refusal(environ, call, *wrong) if wrong else self.tokens.answered(call)
             if answer is None:
                 answer = self.ask_moto(environ, call)
                 self.tokens.keep(call, answer)
@@ -59,21 +61,22 @@ class Door:
         except Exception as error:
             # Nothing that AWS would say: the test must see that the emulator lacks it.
             traceback.print_exc(file=sys.stderr)
-            return refusal(environ, f"{call.service} {call.action}: {type(error).__name__}: {str(error)[:500]}")
+            text = f"{call.service} {call.action}: {type(error).__name__}: {str(error)[:500]}"
+            # A status that clients do not retry.
+            return refusal(environ, call, 501, "EmulatorLacks", f"the emulator of the tests cannot: {text}")
         return told[0], told[1], content
 
 
-def refusal(environ, message):
-    """In the form of the protocol, so that clients show it, and with a status that they do not retry."""
-    message = f"the emulator of the tests cannot: {message}"
+def refusal(environ, call, status, code, message):
+    """An error in the form of the protocol, so that clients show it."""
     if "HTTP_X_AMZ_TARGET" in environ:
-        kind, content = "application/x-amz-json-1.1", json.dumps({"__type": "EmulatorLacks", "message": message})
+        kind, content = "application/x-amz-json-1.1", json.dumps({"__type": code, "message": message})
     else:
-        error = f"<Error><Code>EmulatorLacks</Code><Message>{escape(message)}</Message></Error>"
-        kind, content = "text/xml", f"<Response><Errors>{error}</Errors><RequestID>0</RequestID></Response>"
-        if "Signature" in environ.get("HTTP_AUTHORIZATION", "") and "/ec2/" not in environ["HTTP_AUTHORIZATION"]:
-            content = f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
-    return "501 Not Implemented", [("Content-Type", kind)], content.encode()
+        error = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        kind, content = "text/xml", f"<ErrorResponse>{error}<RequestId>0</RequestId></ErrorResponse>"
+        if call.service == "ec2":
+            content = f"<Response><Errors>{error}</Errors><RequestID>0</RequestID></Response>"
+    return f"{status} {HTTPStatus(status).phrase}", [("Content-Type", kind)], content.encode()
 
 
 def serve(port):

@@ -12,17 +12,21 @@ DEFAULT_ACCOUNT = "123456789012"
 USUAL = {
     # A snapshot is completed in the describe after so many; `never`: it stays pending; `error`: it ends so.
     "snapshots": {"describes": 2, "never": False, "error": False},
-    # `detach_never`: a detachment goes on for ever. A modification is completed after so many describes.
-    "volumes": {"detach_never": False, "modify_describes": 2},
-    # `offline`: ids of instances whose Systems Manager agent does not answer; `late`: for so many seconds after
-    # SendCommand there is no invocation to be asked after; `exec`: the program that runs scripts, given the id of the
-    # instance and the script (empty: what EMULATOR_EXEC names, else bash).
-    "instances": {"offline": [], "late": 0.2, "exec": ""},
+    # `detach_never`: a detachment goes on for ever. `modify_describes`: a modification is completed after so many.
+    # `error`: volumes that are made come out broken, as from a snapshot whose key may not be used.
+    "volumes": {"detach_never": False, "modify_describes": 2, "error": False},
+    # `describes`: an instance that starts, stops or ends has done so after so many; 0: at once. `offline`: ids of
+    # instances whose Systems Manager agent does not answer. `late`: for so many seconds after SendCommand there is no
+    # invocation to be asked after. `exec`: the program that runs scripts, given the id of the instance and the script
+    # (empty: what EMULATOR_EXEC names, else bash).
+    "instances": {"describes": 0, "offline": [], "late": 0.2, "exec": ""},
     # Seconds that CloudFormation waits for a resource, and that it rests between two of them.
     "stacks": {"patience": 20.0, "pause": 0.0},
     # Seconds that a Wait state and a retry may take at most; of the default account, for all.
     "machines": {"longest_wait": 1.0},
     "quotas": {"vcpus": 64},
+    # The keys that were given for the account hold no more.
+    "keys": {"expired": False},
 }
 
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use qmoor_plan::backup::Event;
 use qmoor_plan::manifest::{self, EngineInfo, Manifest};
 
@@ -30,13 +31,12 @@ pub(super) async fn observe(tools: &Tools<'_>, made: &mut Made) -> Result<String
     remove(node, into.clone()).await;
     let target = into.clone();
     let facts = async {
-        node.blocking("restoring into scratch", move |node| {
+        let restored = node.blocking("restoring into scratch", move |node| {
             let io = |source| NodeError::Io { doing: "making a folder", source };
             fs_err::create_dir_all(scratch(node)).map_err(io)?;
             Ok(store.restore(&store.find(&id)?, &target)?)
-        })
-        .await?;
-        let engine = node.engine_on(into.clone(), "observe-engine.log");
+        });
+        let engine = node.engine_on(restored.await?.data, "observe-engine.log");
         let endpoint = engine.start().await?;
         let config = &node.config().backup;
         let scope = Scope::First { points: config.sample_points, queries: config.golden_queries };
@@ -79,17 +79,37 @@ pub(super) async fn verify(tools: &Tools<'_>, made: &Made) -> Result<String, Nod
 
 /// What the snapshot must contain, and how it was made.
 pub(super) fn manifest(tools: &Tools<'_>, made: &Made) -> Result<Manifest, NodeError> {
+    let taken = made.taken.as_ref().ok_or(BROKE_OFF)?;
+    Ok(Manifest {
+        created_at: made.at.ok_or(BROKE_OFF)?,
+        grade: made.grade(tools.course),
+        bytes_total: taken.bytes_total,
+        bytes_added: taken.bytes_added,
+        snapshot: taken.snapshot.clone(),
+        ..before_the_cut(tools, made)?
+    })
+}
+
+/// The manifest as far as it is known before the cut, for a store that wants it inside the snapshot.
+pub(super) fn draft(tools: &Tools<'_>, made: &Made) -> Result<Vec<u8>, NodeError> {
+    let unwritable = |error: serde_json::Error| NodeError::Manifest {
+        id: made.labels.id.clone(),
+        message: error.to_string(),
+    };
+    serde_json::to_vec(&before_the_cut(tools, made)?).map_err(unwritable)
+}
+
+fn before_the_cut(tools: &Tools<'_>, made: &Made) -> Result<Manifest, NodeError> {
     let BackupRequest { batch_id, labels, .. } = tools.request;
     let facts = made.facts.as_ref().ok_or(BROKE_OFF)?;
-    let taken = made.taken.as_ref().ok_or(BROKE_OFF)?;
     let engine = &tools.node.config().engine;
     Ok(Manifest {
         version: manifest::VERSION,
         id: made.labels.id.clone(),
         batch_id: batch_id.clone(),
         labels: labels.clone(),
-        created_at: made.at.ok_or(BROKE_OFF)?,
-        grade: made.grade(tools.course),
+        created_at: Timestamp::now(),
+        grade: tools.course.grade(),
         engine: EngineInfo {
             kind: engine.kind.as_str().to_owned(),
             version: facts.version.clone(),
@@ -100,8 +120,8 @@ pub(super) fn manifest(tools: &Tools<'_>, made: &Made) -> Result<Manifest, NodeE
         aliases: facts.aliases.clone(),
         phases: made.phases.clone(),
         pause_ms: made.pause_ms,
-        bytes_total: taken.bytes_total,
-        bytes_added: taken.bytes_added,
-        snapshot: taken.snapshot.clone(),
+        bytes_total: 0,
+        bytes_added: 0,
+        snapshot: String::new(),
     })
 }

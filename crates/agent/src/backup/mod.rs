@@ -181,11 +181,7 @@ pub async fn explain(
     let steps = course.steps().into_iter().chain([Step::Prune]).collect();
     Ok(BackupPlan {
         mode: course.mode,
-        grade: match (course.mode, course.freezes && course.holds) {
-            (Mode::Stop, _) => Grade::Clean,
-            (Mode::Freeze, true) => Grade::Frozen,
-            (Mode::Freeze, false) => Grade::Crash,
-        },
+        grade: course.grade(),
         steps,
         pause_ms: forecast::forecast(&node.state(), course.mode, points).map(millis),
         max_pause_ms: millis(request.max_pause.unwrap_or(config.backup.max_pause)),
@@ -264,7 +260,7 @@ async fn report(
     let points = manifest.collections.values().map(|facts| facts.points).sum();
     let mode = tools.course.mode;
     steps.record(Event::Finished { ok: true, pause_ms, bytes_added, points, mode }).await?;
-    let mut warnings = Vec::new();
+    let mut warnings = protect(tools, &manifest.id).await;
     let pruned = steps
         .take(Step::Prune, async {
             let report = prune_claimed(tools.node, false).await?;
@@ -289,6 +285,16 @@ async fn report(
         warnings,
         manifest,
     })
+}
+
+/// A backup is good without it, so what could not be done is only said.
+async fn protect(tools: &Tools<'_>, id: &str) -> Vec<String> {
+    let id = id.to_owned();
+    let protected = tools
+        .node
+        .blocking("protecting a backup", move |node| Ok(node.store()?.protect(&id)))
+        .await;
+    protected.unwrap_or_else(|error| vec![error.to_string()])
 }
 
 /// Removes what a backup that came to no end has left in the store, and closes it in the journal.

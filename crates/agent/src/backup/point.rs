@@ -84,9 +84,8 @@ impl Made {
     /// What may be claimed of the point, from what was seen when it was made.
     pub(super) fn grade(&self, course: Course) -> Grade {
         match (course.mode, self.stop) {
-            (Mode::Stop, Some(Stop { clean: true, .. })) => Grade::Clean,
-            (Mode::Freeze, _) if course.freezes && course.holds => Grade::Frozen,
-            (Mode::Stop | Mode::Freeze, _) => Grade::Crash,
+            (Mode::Stop, Some(Stop { clean: true, .. })) | (Mode::Freeze, _) => course.grade(),
+            (Mode::Stop, _) => Grade::Crash,
         }
     }
 
@@ -134,6 +133,11 @@ pub(super) async fn take(
             let facts = probe::observe(&tools.client()?, scope).await?;
             let note = format!("{} collections", facts.collections.len());
             made.facts = Some(facts);
+            let (store, id) =
+                (Arc::clone(Made::need(made.store.as_ref())?), made.labels.id.clone());
+            let draft = finish::draft(tools, made)?;
+            let keep = move |_: &NodeContext| Ok(store.keep_draft(&id, &draft)?);
+            tools.node.blocking("writing down what the snapshot must have", keep).await?;
             Ok(note)
         }
         Step::HoldAll => {

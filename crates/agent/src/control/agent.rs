@@ -16,6 +16,7 @@ use super::wire::{BackupNow, EngineStatus, LastBackup, LastDrill, Status};
 use crate::engine::{EngineError, EngineProcess};
 use crate::gate::{Gate, GateLimits};
 use crate::keys::Keyring;
+use crate::keys::vault::Vault;
 use crate::node::NodeContext;
 
 /// How long a job waits for the end of the recovery.
@@ -34,6 +35,8 @@ pub struct Agent {
     pub gate: Gate,
     /// Who may come in.
     pub keys: Keyring,
+    /// Where the keys are kept besides, on AWS.
+    pub vault: Option<Vault>,
     /// When this agent started.
     pub started: Timestamp,
     /// Backups and the like that are going on.
@@ -56,7 +59,12 @@ struct Facts {
 impl Agent {
     /// A node whose engine is not running yet.
     #[must_use]
-    pub fn new(context: NodeContext, engine: EngineProcess, keys: Keyring) -> Arc<Self> {
+    pub fn new(
+        context: NodeContext,
+        engine: EngineProcess,
+        keys: Keyring,
+        vault: Option<Vault>,
+    ) -> Arc<Self> {
         let config = context.config().clone();
         let limits = GateLimits {
             hold_budget: config.gateway.hold_budget,
@@ -68,6 +76,7 @@ impl Agent {
             engine,
             gate: Gate::new(limits),
             keys,
+            vault,
             started: Timestamp::now(),
             jobs: TaskTracker::new(),
             recovered: watch::Sender::new(false),

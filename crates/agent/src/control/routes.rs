@@ -20,7 +20,8 @@ use super::wire::{
 use crate::backup::{BackupPlan, BackupRequest, explain};
 use crate::catalogue;
 use crate::gateway::answer::Body;
-use crate::keys::{KeyInfo, KeysError, Secret, Wanted};
+use crate::keys::vault::{self, Vault, VaultError};
+use crate::keys::{KeyInfo, Keyring, KeysError, Secret, Wanted};
 use crate::restore::{RestorePlan, plan_restore};
 
 /// Answers on the control socket, whose opener may do everything.
@@ -132,12 +133,39 @@ async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, F
     has_gateway(agent)?;
     let asked: RotateRequest = body(request.into_body()).await?;
     let overlap = asked.overlap_ms.map(Duration::from_millis);
+    if let Some(vault) = &agent.vault
+        && asked.collections.is_none()
+    {
+        return rotate_in(vault, agent, asked.role, overlap).await;
+    }
     let wanted = Wanted { role: asked.role, collections: asked.collections, overlap };
     let made =
         agent.keys.rotate(&wanted, Timestamp::now()).map_err(|error| keys_failure(&error))?;
     let limit = made.0.collections.as_ref().map(ToString::to_string);
     tracing::info!(role = %wanted.role, id = made.0.id, limit, ?overlap, "key added");
     Ok(fresh(made))
+}
+
+/// There first and here after: should this be cut short, the next look finds it.
+async fn rotate_in(
+    vault: &Vault,
+    agent: &Agent,
+    role: Role,
+    overlap: Option<Duration>,
+) -> Result<FreshKey, Failure> {
+    let key = Secret::of_role(role);
+    vault.write(role, &key).await.map_err(|error| vault_failure(&error))?;
+    let now = Timestamp::now();
+    let overlap = overlap.unwrap_or(vault::OVERLAP);
+    agent.keys.adopt(role, &key, overlap, now).map_err(|error| keys_failure(&error))?;
+    let (kept_in, id) = (vault.name(role), Keyring::id_of(&key));
+    tracing::info!(%role, id, kept_in, ?overlap, "key added");
+    let info = KeyInfo { id, role, created: now, until: None, collections: None };
+    Ok(FreshKey { info, key: String::new(), kept_in: Some(kept_in) })
+}
+
+fn vault_failure(error: &VaultError) -> Failure {
+    Failure::new(FailureKind::Failed, error.to_string())
 }
 
 async fn revoke(agent: &Agent, request: Request<Incoming>) -> Result<KeyInfo, Failure> {
@@ -164,7 +192,7 @@ async fn session(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, 
 }
 
 fn fresh((info, key): (KeyInfo, Secret)) -> FreshKey {
-    FreshKey { info, key: key.expose().to_owned() }
+    FreshKey { info, key: key.expose().to_owned(), kept_in: None }
 }
 
 fn keys_failure(error: &KeysError) -> Failure {

@@ -104,8 +104,11 @@ pub struct FreshKey {
     /// What is known about it.
     #[serde(flatten)]
     pub info: KeyInfo,
-    /// The key itself.
+    /// The key itself; empty where it is kept by AWS, and read from there by whoever may.
     pub key: String,
+    /// The secret or parameter that it is kept in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_in: Option<String>,
 }
 
 impl std::fmt::Debug for FreshKey {

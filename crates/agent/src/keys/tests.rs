@@ -179,3 +179,22 @@ fn there_are_only_so_many_keys() {
 fn a_secret_is_not_printed() {
     assert_eq!(format!("{:?}", Secret::new("swordfish".to_owned())), "[redacted]");
 }
+
+#[test]
+fn a_key_that_another_keeps_takes_the_place_of_the_one_before_after_a_while() {
+    let (dir, ring, new) = ring();
+    let (hour, later) = (Duration::from_secs(3600), Timestamp::from_second(3601).unwrap());
+    let theirs = Secret::new("from elsewhere, of at least as many letters".to_owned());
+    assert!(ring.adopt(Role::Index, &theirs, hour, now()).unwrap());
+    assert!(!ring.adopt(Role::Index, &theirs, hour, now()).unwrap(), "nothing has changed");
+    assert_eq!(role(&ring, &theirs), Some(Role::Index));
+    assert_eq!(role(&ring, &new.index), Some(Role::Index), "the one before is still valid");
+    assert_eq!(ring.check(new.index.expose(), later), None, "and ends");
+    assert_eq!(role(&ring, &new.search), Some(Role::Search), "others stay");
+    // Back to the one before: what ends does not end the one that stays.
+    assert!(ring.adopt(Role::Index, &new.index, hour, now()).unwrap());
+    assert!(ring.check(new.index.expose(), later).is_some());
+    assert_eq!(ring.check(theirs.expose(), later), None);
+    let text = std::fs::read_to_string(dir.path().join("keys.json")).unwrap();
+    assert!(!text.contains(theirs.expose()));
+}

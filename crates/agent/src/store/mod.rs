@@ -11,13 +11,14 @@
 //! Everything here blocks. The node's own lock keeps two of our commands apart.
 
 pub mod clones;
+pub mod ebs;
 mod listing;
 pub mod restic;
 mod walk;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,11 +26,18 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use qmoor_plan::config::{Config, StoreKind};
 
+use qmoor_aws::AwsError;
+
 use crate::volume::VolumeError;
 use crate::volume::image::ImageSpec;
 use clones::CloneStore;
+use ebs::EbsStore;
 use listing::Listing;
 use restic::{FirstPass, ResticStore};
+use walk::{Walk, walk};
+
+/// How much of a file is read at once, in bytes.
+const READ_BYTES: usize = 1024 * 1024;
 
 /// Keeps snapshots of a node's data.
 pub trait SnapshotStore: Debug + Send + Sync {
@@ -38,6 +46,13 @@ pub trait SnapshotStore: Debug + Send + Sync {
 
     /// Does beforehand, while the engine runs, whatever makes the cut short.
     fn prepare(&self, data: &Path, labels: &Labels) -> Result<Prepared, StoreError>;
+
+    /// Keeps the manifest as far as it is known before the cut, where the snapshot will hold it. Only a store that
+    /// keeps its manifests on the volume needs that: the manifest of the last snapshot is lost with it.
+    fn keep_draft(&self, id: &str, draft: &[u8]) -> Result<(), StoreError> {
+        let _kept_elsewhere = (id, draft);
+        Ok(())
+    }
 
     /// Makes the snapshot called `labels.id`, or finds the one that is there already. Nobody may write to `data`
     /// meanwhile; it must have been synced. The point is fixed when this returns.
@@ -69,9 +84,15 @@ pub trait SnapshotStore: Debug + Send + Sync {
     /// The manifest of a backup, or nothing if the backup is incomplete.
     fn manifest(&self, entry: &Entry) -> Result<Option<Vec<u8>>, StoreError>;
 
-    /// Writes the data of a backup into the new folder `into`, waits until it is on the disk, and checks that
-    /// every entry is there in its full length. Returns the bytes.
-    fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError>;
+    /// Puts the data of a backup into the new folder `into`, where it may be written to: copied there and waited for
+    /// until it is on the disk, or on a volume of its own that is mounted there. Every entry is there in its full
+    /// length. [`SnapshotStore::forget`] takes it away again.
+    fn restore(&self, entry: &Entry, into: &Path) -> Result<Restored, StoreError>;
+
+    /// Takes away what [`SnapshotStore::restore`] has put into `into`, all of it or a part. Nothing there is fine.
+    fn forget(&self, into: &Path) -> Result<(), StoreError> {
+        remove_folder(into)
+    }
 
     /// Takes backups out, manifests first, so that a crash half-way leaves an incomplete backup and not one
     /// that claims to be whole. Their space is given back by [`SnapshotStore::reclaim`].
@@ -82,6 +103,22 @@ pub trait SnapshotStore: Debug + Send + Sync {
 
     /// About how many bytes the next snapshot of `data` will need, when the last one added `last_added`.
     fn room_needed(&self, data: &Path, last_added: Option<u64>) -> u64;
+
+    /// How many bytes must be free where a backup is restored to.
+    fn room_to_restore(&self, entry: &Entry) -> u64 {
+        entry.bytes_total
+    }
+
+    /// Keeps a complete backup from being lost or deleted, as far as is configured. Returns what could not be done.
+    fn protect(&self, id: &str) -> Vec<String> {
+        let _nothing_to_do = id;
+        Vec::new()
+    }
+
+    /// Called when the data that [`SnapshotStore::restore`] made ready has been put in its place, once or more often.
+    fn swapped(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
 
     /// The backup called `id`.
     fn find(&self, id: &str) -> Result<Entry, StoreError> {
@@ -125,13 +162,10 @@ pub fn open(config: &Config, must_exist: bool) -> Result<Arc<dyn SnapshotStore>,
             let key = config.node.state.join("store.key");
             Ok(Arc::new(ResticStore::open(path, &key, must_exist)?))
         }
+        StoreKind::Ebs => Ok(Arc::new(EbsStore::open(config, must_exist)?)),
         StoreKind::Clone => {
             let volume = ImageSpec::of(config).ok_or(StoreError::NoImage)?;
             Ok(Arc::new(CloneStore::open(path, &volume, must_exist)?))
-        }
-        StoreKind::Ebs => {
-            let source = io::ErrorKind::Unsupported.into();
-            Err(StoreError::Io { doing: "open the store of EBS snapshots", source })
         }
     }
 }
@@ -158,6 +192,15 @@ pub struct Prepared {
     pub note: String,
     /// The last pass over the data, of a store that copies it.
     first: Option<FirstPass>,
+}
+
+/// What was restored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Bytes of all files.
+    pub bytes: u64,
+    /// The folder that an engine can open.
+    pub data: PathBuf,
 }
 
 /// A fixed point.
@@ -255,6 +298,65 @@ pub enum StoreError {
         "`store.kind` is \"clone\" and the volume is no image (hint: `volume.kind = \"image\"` in qmoor.toml)"
     )]
     NoImage,
+    /// Snapshots of EBS are made of a volume of EBS that holds the data.
+    #[error(
+        "`store.kind` is \"ebs\" and the data is on no volume of EBS (hint: `volume.kind = \"ebs\"` and `volume.id` in qmoor.toml)"
+    )]
+    NoVolume,
+    /// A manifest that is not written down here, but in the snapshot.
+    #[error(
+        "the manifest of `{id}` is inside its snapshot and not on this volume (hint: `qmoor drill {id}` fetches it)"
+    )]
+    ManifestInside {
+        /// The backup.
+        id: String,
+    },
+    /// AWS could not be asked, or said no.
+    #[error(transparent)]
+    Aws(#[from] AwsError),
+    /// What must be there is not.
+    #[error(
+        "{what} is not there (hint: was it deleted by hand? `qmoor backups` lists what there is)"
+    )]
+    Gone {
+        /// What.
+        what: String,
+    },
+    /// A backup that cannot be removed yet.
+    #[error("`{id}` is locked until {until} and cannot be removed before")]
+    Locked {
+        /// The backup.
+        id: String,
+        /// The end of the lock.
+        until: Timestamp,
+    },
+    /// The client of AWS does not run.
+    #[error("the client of AWS cannot be started: {0}")]
+    NoClient(io::Error),
+    /// EBS has not made a snapshot whole.
+    #[error(
+        "the snapshot {snapshot} is {state}{why} (hint: `aws ec2 describe-snapshots --snapshot-ids {snapshot}`; take another backup, this one does not count)"
+    )]
+    Unsettled {
+        /// The snapshot.
+        snapshot: String,
+        /// What it is instead, and how far it came.
+        state: String,
+        /// What EBS says about it, after a colon.
+        why: String,
+    },
+    /// A volume did not become what was asked for in time.
+    #[error(
+        "the volume {volume} did not come to {to}: it is {state} (hint: `aws ec2 describe-volumes --volume-ids {volume}`; what is left over is removed by the next backup or prune)"
+    )]
+    VolumeStuck {
+        /// The volume.
+        volume: String,
+        /// What it was to be.
+        to: &'static str,
+        /// What it is.
+        state: String,
+    },
     /// The volume that the snapshots are made of, or a look into one of them.
     #[error(transparent)]
     Volume(#[from] VolumeError),
@@ -279,12 +381,44 @@ pub struct Entry {
     pub at: Timestamp,
     /// The store's own id for the manifest; without one the backup is incomplete.
     pub manifest: Option<String>,
+    /// Until when the store refuses to remove it.
+    pub locked_until: Option<Timestamp>,
     /// Bytes of all files in it.
     pub bytes_total: u64,
 }
 
+/// Removes a folder; one that is not there is fine.
+pub(crate) fn remove_folder(path: &Path) -> Result<(), StoreError> {
+    match fs_err::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(io_error("removing a folder")(error))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn io_error(doing: &'static str) -> impl Fn(io::Error) -> StoreError {
     move |source| StoreError::Io { doing, source }
+}
+
+/// Whether `data` holds what `expected` says; with `read_data` every file is read to its end, too.
+fn holds(data: &Path, expected: &Listing, read_data: bool) -> Result<(), StoreError> {
+    let found = walk(data, Walk::Still).map_err(io_error("reading a snapshot"))?;
+    if let Some(what) = expected.difference(&Listing::of(data, &found)) {
+        return Err(StoreError::Differs { what });
+    }
+    for file in found.iter().filter(|found| read_data && found.meta.is_file()) {
+        read_through(&file.path)
+            .map_err(|error| StoreError::Damaged { what: error.to_string() })?;
+    }
+    Ok(())
+}
+
+fn read_through(path: &Path) -> io::Result<()> {
+    let mut file = fs_err::File::open(path)?;
+    let mut buffer = vec![0; READ_BYTES];
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
 /// The path below `root`, as text.

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use qmoor_plan::config::Config;
+use qmoor_plan::config::{Config, StoreKind};
 use rustix::fs::{major, minor};
 use rustix::io::Errno;
 
@@ -82,7 +82,12 @@ impl Freezable {
     /// # Errors
     /// As [`Freezable::find`].
     pub fn of_node(config: &Config) -> Result<Self, VolumeError> {
-        Self::find(&config.node.data, &[&config.store.path, &config.node.state])
+        let (data, state, store) = (&config.node.data, &config.node.state, &config.store.path);
+        match config.store.kind {
+            // Its records lie on the volume, and are not written during a cut.
+            StoreKind::Ebs => Self::find(data, &[state]),
+            StoreKind::Restic | StoreKind::Clone => Self::find(data, &[store, state]),
+        }
     }
 
     /// Where it is mounted.

@@ -207,7 +207,7 @@ fn mount_anew(spec: &ImageSpec, record: &mut Record) -> Result<PathBuf, VolumeEr
 }
 
 /// What lies in the folder was written while nothing was mounted on it, and would be hidden by the mount.
-fn empty_folder(dir: &Path) -> Result<(), VolumeError> {
+pub(super) fn empty_folder(dir: &Path) -> Result<(), VolumeError> {
     let io = io_error("making the mount point");
     fs_err::create_dir_all(dir).map_err(&io)?;
     let Some(first) = fs_err::read_dir(dir).map_err(&io)?.next() else { return Ok(()) };
@@ -242,7 +242,7 @@ fn one_device(spec: &ImageSpec) -> Result<PathBuf, VolumeError> {
 }
 
 /// What a start of the system does for an ext4: the rest is for a person. An xfs needs none of it.
-fn check_ext4(kind: Filesystem, device: &Path) -> Result<(), VolumeError> {
+pub(super) fn check_ext4(kind: Filesystem, device: &Path) -> Result<(), VolumeError> {
     match kind {
         Filesystem::Xfs => Ok(()),
         Filesystem::Ext4 => {

@@ -4,6 +4,7 @@
 //! Everything here blocks. Freezing and mounting need root.
 
 pub mod clone;
+pub mod ebs;
 pub mod freeze;
 mod grow;
 pub mod image;
@@ -22,6 +23,7 @@ use std::time::Duration;
 
 use qmoor_plan::config::Config;
 
+use ebs::EbsSpec;
 use freeze::Freezable;
 use image::ImageSpec;
 
@@ -125,6 +127,12 @@ fn on_path(path: &Path, error: impl Into<io::Error>) -> io::Error {
 /// When the configured volume cannot be mounted. The data folder below it must not be used then.
 pub fn bring_up(config: &Config) -> Result<(), VolumeError> {
     thaw_what_was_left(&config.node.data);
+    if let Some(spec) = EbsSpec::of(config)? {
+        thaw_what_was_left(&spec.mount);
+        let device = ebs::ensure_mounted(&spec)?;
+        tracing::info!(mount = %spec.mount.display(), id = spec.id, device = %device.display(), "volume: mounted");
+        return Ok(());
+    }
     let Some(spec) = ImageSpec::of(config) else { return Ok(()) };
     thaw_what_was_left(&spec.mount);
     let mounted = image::ensure_mounted(&spec)?;
@@ -136,6 +144,11 @@ pub fn bring_up(config: &Config) -> Result<(), VolumeError> {
 /// Why the configured volume cannot be written to now; nothing if it can, or is a plain folder.
 #[must_use]
 pub fn trouble(config: &Config) -> Option<String> {
+    match EbsSpec::of(config) {
+        Ok(Some(spec)) => return ebs::trouble(&spec),
+        Ok(None) => {}
+        Err(error) => return Some(error.to_string()),
+    }
     let spec = ImageSpec::of(config)?;
     match image::mounted(&spec) {
         Ok(Some(_)) => None,

@@ -3,9 +3,15 @@
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use jiff::Timestamp;
-use qmoor_agent::store::{self, StoreError};
+use qmoor_agent::store::StoreError;
+
+use crate::emulator::Emulator;
 
 use crate::place::{Place, contents, labels, noise};
+
+/// What EBS has no part in: it does not say what a snapshot held alone, and describes each by its tags.
+const OF_FOLDERS: [&str; 2] =
+    ["removed_bytes_come_back", "a_damaged_description_does_not_hide_the_other_backups"];
 
 /// The same facts of all kinds.
 macro_rules! facts {
@@ -13,6 +19,16 @@ macro_rules! facts {
         mod of_restic {
             use crate::place::Place;
             $(#[test] fn $fact() { super::$fact(&Place::restic()); })*
+        }
+        /// One after the other, since the emulator takes seconds to start.
+        #[test]
+        fn of_ebs() {
+            let Some(emulator) = Emulator::or_skip() else { return };
+            $({
+                eprintln!("{}", stringify!($fact));
+                let place = Place::ebs(&emulator);
+                if !OF_FOLDERS.contains(&stringify!($fact)) { $fact(&place); }
+            })*
         }
         mod of_clones_of_xfs {
             use crate::place::Place;
@@ -76,13 +92,18 @@ fn holes_modes_times_and_links_come_back(place: &Place) {
     std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(0o500)).unwrap();
     let store = place.open();
     place.back_up(store.as_ref(), "b-1", || {});
-    assert_eq!(place.restored(store.as_ref(), "b-1"), contents(&place.data()));
-    let restored = place.dir.path().join("restored-b-1/collections");
-    let hole = restored.join("docs/wal/hole").metadata().unwrap();
-    assert!(hole.blocks() * 512 < 1_000_000);
-    assert_eq!((hole.mode() & 0o777, hole.mtime()), (0o640, 1_000_000_000));
-    assert_eq!(restored.join("hollow").metadata().unwrap().mode() & 0o777, 0o500);
-    assert_eq!(std::fs::read_link(restored.join("docs/link")).unwrap().to_str(), Some("wal/hole"));
+    place.seen(store.as_ref(), "b-1", |data| {
+        assert_eq!(contents(data), contents(&place.data()));
+        let restored = data.join("collections");
+        let hole = restored.join("docs/wal/hole").metadata().unwrap();
+        assert!(hole.blocks() * 512 < 1_000_000);
+        assert_eq!((hole.mode() & 0o777, hole.mtime()), (0o640, 1_000_000_000));
+        assert_eq!(restored.join("hollow").metadata().unwrap().mode() & 0o777, 0o500);
+        assert_eq!(
+            std::fs::read_link(restored.join("docs/link")).unwrap().to_str(),
+            Some("wal/hole")
+        );
+    });
 }
 
 fn what_changed_after_the_preparation_is_in_it_as_it_was_at_the_cut(place: &Place) {
@@ -155,7 +176,7 @@ fn backups_are_listed_oldest_first_and_found_again_by_who_opens_the_store_next(p
     for id in ["b-2", "b-1", "b-3"] {
         place.back_up(store.as_ref(), id, || {});
     }
-    for store in [store, store::open(&place.config, true).unwrap()] {
+    for store in [store, place.try_open(true).unwrap()] {
         let ids: Vec<_> = store.list().unwrap().into_iter().map(|entry| entry.id).collect();
         assert_eq!(ids, ["b-2", "b-1", "b-3"]);
         assert!(store.list().unwrap().is_sorted_by_key(|entry| entry.at));
@@ -220,7 +241,7 @@ fn a_backup_that_is_not_there_is_said(place: &Place) {
 }
 
 fn a_store_that_held_backups_and_is_empty_is_not_begun_anew(place: &Place) {
-    let error = store::open(&place.config, true).unwrap_err();
+    let error = place.try_open(true).unwrap_err();
     assert!(matches!(error, StoreError::Vanished { .. }), "{error}");
     assert!(!place.store_path().exists());
 }

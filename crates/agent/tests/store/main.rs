@@ -13,5 +13,6 @@ mod clones;
 mod contract;
 #[path = "../volume/disk.rs"]
 mod disk;
+mod emulator;
 mod place;
 mod restic;

@@ -6,18 +6,24 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use qmoor_agent::durable::sync_filesystem;
+use qmoor_agent::store::ebs::EbsStore;
 use qmoor_agent::store::restic::ResticStore;
 use qmoor_agent::store::{self, Labels, SnapshotStore, StoreError, Taken};
+use qmoor_agent::volume::ebs::{self, EbsSpec};
 use qmoor_agent::volume::image::{ImageSpec, ensure_mounted};
+use qmoor_aws::Aws;
 use qmoor_plan::config::{Config, Filesystem, StoreKind, VolumeKind};
 
 use crate::disk::Disk;
+use crate::emulator::{Emulator, ZONE};
 
 pub(crate) struct Place {
     pub(crate) config: Config,
     pub(crate) dir: tempfile::TempDir,
     /// Goes before the folder does.
     pub(crate) disk: Option<Disk>,
+    /// Where the emulated AWS is.
+    pub(crate) cloud: Option<String>,
 }
 
 impl Place {
@@ -25,7 +31,7 @@ impl Place {
     pub(crate) fn restic() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let config = Config::for_dir(dir.path());
-        Self { config, dir, disk: None }.filled()
+        Self { config, dir, disk: None, cloud: None }.filled()
     }
 
     /// For clones of an image.
@@ -40,7 +46,27 @@ impl Place {
         std::fs::create_dir(&config.node.state).unwrap();
         ensure_mounted(&ImageSpec::of(&config).unwrap()).unwrap();
         let dir = tempfile::tempdir().unwrap();
-        Some(Self { config, dir, disk: Some(disk) }.filled())
+        Some(Self { config, dir, disk: Some(disk), cloud: None }.filled())
+    }
+
+    /// For snapshots of EBS.
+    pub(crate) fn ebs(emulator: &Emulator) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Of a place alone: all share one account.
+        let name = dir.path().file_name().unwrap().to_string_lossy().replace('.', "n");
+        let volume = emulator.volume(&name);
+        let mut config = Config::for_dir(dir.path());
+        config.node.name = name;
+        config.volume.kind = VolumeKind::Ebs;
+        config.store.kind = StoreKind::Ebs;
+        config.volume.id = Some(volume);
+        config.volume.devices = emulator.devices.clone();
+        config.node.data = config.volume.mount.join("data");
+        config.store.path = config.volume.mount.join("store");
+        std::fs::create_dir_all(&config.node.state).unwrap();
+        ebs::ensure_mounted(&EbsSpec::of(&config).unwrap().unwrap()).unwrap();
+        let url = emulator.url.clone();
+        Self { config, dir, disk: None, cloud: Some(url) }.filled()
     }
 
     fn filled(self) -> Self {
@@ -72,7 +98,17 @@ impl Place {
     }
 
     pub(crate) fn open(&self) -> Arc<dyn SnapshotStore> {
-        store::open(&self.config, false).unwrap()
+        self.try_open(false).unwrap()
+    }
+
+    pub(crate) fn try_open(&self, must_exist: bool) -> Result<Arc<dyn SnapshotStore>, StoreError> {
+        match &self.cloud {
+            None => store::open(&self.config, must_exist),
+            Some(url) => {
+                let aws = Aws::at(url, ZONE.trim_end_matches('a'), "test", "test");
+                Ok(Arc::new(EbsStore::through(&self.config, must_exist, aws)?))
+            }
+        }
     }
 
     pub(crate) fn open_restic(&self) -> ResticStore {
@@ -118,9 +154,31 @@ impl Place {
         store: &dyn SnapshotStore,
         id: &str,
     ) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
+        self.seen(store, id, contents)
+    }
+
+    /// Shows what was restored to `see`, and takes it away again.
+    pub(crate) fn seen<T>(
+        &self,
+        store: &dyn SnapshotStore,
+        id: &str,
+        see: impl FnOnce(&Path) -> T,
+    ) -> T {
         let into = self.dir.path().join(format!("restored-{id}"));
-        store.restore(&store.find(id).unwrap(), &into).unwrap();
-        contents(&into)
+        let restored = store.restore(&store.find(id).unwrap(), &into).unwrap();
+        let seen = see(&restored.data);
+        store.forget(&into).unwrap();
+        assert!(!into.exists());
+        seen
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.cloud.is_some() {
+            let mount = self.config.volume.mount.clone();
+            std::process::Command::new("umount").arg(mount).status().unwrap();
+        }
     }
 }
 

@@ -170,8 +170,9 @@ install_program() {
 # ---- all of it ------------------------------------------------------------------------------
 
 volume=$QMOOR_VOLUME
-# A restore has put another volume in its place.
-[ ! -s "$QMOOR_STATE/volume.id" ] || volume=$(cat "$QMOOR_STATE/volume.id")
+# A restore has put another volume in its place, unless the file names a new one since.
+known() { sed -n "s|.*[{,]\"$1\":\"\(vol-[0-9a-f]*\)\".*|\1|p" "$QMOOR_STATE/volume.json" 2>/dev/null || true; }
+[ "$(known configured)" != "$volume" ] || volume=$(known id)
 serial=vol${volume#vol-}
 
 # The volume is attached after the machine has started.

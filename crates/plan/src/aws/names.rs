@@ -17,6 +17,21 @@ pub const GRADE: &str = "qmoor:grade";
 /// Tag on a snapshot: the SHA-256 of its manifest. A snapshot without one is incomplete.
 pub const MANIFEST: &str = "qmoor:manifest";
 
+/// Tag on a snapshot: the SHA-256 of the manifest as far as it was known before the cut, which is inside it.
+pub const DRAFT: &str = "qmoor:draft";
+
+/// Tag on a snapshot: how many bytes the files of the data have.
+pub const BYTES: &str = "qmoor:bytes";
+
+/// Tag on a volume that was made of a snapshot: where it is to be mounted.
+pub const MOUNT: &str = "qmoor:mount";
+
+/// Tag on a snapshot that EBS does not delete before this time, as RFC 3339.
+pub const LOCKED_UNTIL: &str = "qmoor:locked-until";
+
+/// Tag on a snapshot in another region: which snapshot it is a copy of.
+pub const COPY_OF: &str = "qmoor:copy-of";
+
 /// Tag on a snapshot that is kept whatever the retention policy says.
 pub const PINNED: &str = "qmoor:pinned";
 
@@ -31,10 +46,6 @@ pub const SCRATCH: &str = "scratch";
 
 /// Role of a volume whose place another one has taken.
 pub const REPLACED: &str = "replaced";
-
-/// File in `node.state` that holds the id of a volume which a restore has put in the place of the one that `qmoor.toml`
-/// names: who looks for the volume looks there first.
-pub const VOLUME_RECORD: &str = "volume.id";
 
 /// The secret, in Secrets Manager, that holds the key of a role.
 #[must_use]

@@ -7,6 +7,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{State, Step};
+use crate::manifest::Grade;
 
 /// How the point in time is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -65,6 +66,16 @@ impl Course {
     #[must_use]
     pub fn steps(self) -> Vec<Step> {
         Step::ALL.into_iter().filter(|step| self.takes(*step)).collect()
+    }
+
+    /// The grade of the point, if nothing goes wrong.
+    #[must_use]
+    pub fn grade(self) -> Grade {
+        match (self.mode, self.freezes && self.holds) {
+            (Mode::Stop, _) => Grade::Clean,
+            (Mode::Freeze, true) => Grade::Frozen,
+            (Mode::Freeze, false) => Grade::Crash,
+        }
     }
 
     fn takes(self, step: Step) -> bool {

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::read::Reader;
 use super::{
-    Aws, Backup, Config, Engine, EngineKind, Filesystem, Gateway, Log, LogFormat, LogLevel, Node,
-    Retention, Secrets, Store, StoreKind, Volume, VolumeKind,
+    Aws, Backup, Config, Engine, EngineKind, Filesystem, Gateway, Lock, Log, LogFormat, LogLevel,
+    Node, Retention, Secrets, Store, StoreKind, Volume, VolumeKind,
 };
 
 impl Reader<'_> {
@@ -57,6 +57,7 @@ impl Reader<'_> {
             mount: inside(self, "volume.mount", "volume"),
             id: self.text("volume.id"),
             devices: self.path("volume.devices", resolve),
+            timeout: self.duration("volume.timeout"),
         }
     }
 
@@ -74,7 +75,16 @@ impl Reader<'_> {
                 inside(self, "store.path", "store")
             }
         };
-        Store { kind, path }
+        let locks =
+            [Lock::None, Lock::Governance, Lock::Compliance].map(|lock| (lock.as_str(), lock));
+        Store {
+            kind,
+            path,
+            settle_timeout: self.duration("store.settle_timeout"),
+            lock: self.choice("store.lock", Lock::None, &locks),
+            lock_days: self.number("store.lock_days"),
+            copy_region: self.text("store.copy_region"),
+        }
     }
 
     fn node(

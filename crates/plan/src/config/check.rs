@@ -4,7 +4,7 @@ use std::path::{Component, Path, PathBuf};
 
 use super::read::Reader;
 use super::write::volume_kind;
-use super::{Config, EngineKind, StoreKind, VolumeKind, check_aws};
+use super::{Config, EngineKind, Lock, StoreKind, VolumeKind, check_aws};
 
 /// Tells `reader` of everything in `config` that contradicts something else in it.
 pub(super) fn combinations(config: &Config, reader: &mut Reader<'_>) {
@@ -64,6 +64,7 @@ fn folders(config: &Config, reader: &mut Reader<'_>) {
 /// A volume with a mount point must hold the data, and neither itself nor what is to outlive it.
 fn volume(config: &Config, reader: &mut Reader<'_>) {
     kinds(config, reader);
+    protection(config, reader);
     if config.volume.kind == VolumeKind::Directory {
         return;
     }
@@ -100,6 +101,19 @@ fn kinds(config: &Config, reader: &mut Reader<'_>) {
     };
     let message = format!("is \"{store}\", and `volume.kind` is \"{of_volume}\"");
     reader.contradiction("store.kind", "volume.kind", message, hint);
+}
+
+/// Only EBS locks and copies.
+fn protection(config: &Config, reader: &mut Reader<'_>) {
+    let store = &config.store;
+    let asked = [
+        ("store.lock", store.lock != Lock::None),
+        ("store.copy_region", store.copy_region.is_some()),
+    ];
+    for (key, _) in asked.into_iter().filter(|(_, asked)| *asked && store.kind != StoreKind::Ebs) {
+        let message = "is set, and `store.kind` is not \"ebs\"".to_owned();
+        reader.contradiction(key, "store.kind", message, "leave it out, or keep backups on EBS");
+    }
 }
 
 /// Tells of an `inner` that does not lie inside `outer`, or is the same.

@@ -113,6 +113,12 @@ pub(super) const KEYS: &[Key] = &[
         "Folder where the system names disks by their serial, in which an EBS volume is found.",
     ),
     key(
+        "volume.timeout",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"5m\"",
+        "Longest wait for an EBS volume to be made, attached, seen by the system or detached.",
+    ),
+    key(
         "engine.kind",
         Kind::Choice(&["embedded", "docker"]),
         "\"embedded\"",
@@ -264,6 +270,33 @@ pub(super) const KEYS: &[Key] = &[
          repository on another disk. A store of kind `ebs` keeps only its records there, and \
          keeps them on the volume, where they outlive the machine: unless set, in `store` inside \
          `volume.mount`.",
+    ),
+    key(
+        "store.settle_timeout",
+        Kind::Duration(MILLISECOND, DAY),
+        "\"12h\"",
+        "Longest wait for EBS to have everything of a snapshot. The service is back long before; \
+         the first snapshot of a large volume takes hours.",
+    ),
+    key(
+        "store.lock",
+        Kind::Choice(&["none", "governance", "compliance"]),
+        "\"none\"",
+        "Whether EBS refuses to delete a backup for some days, whoever asks. `governance` can be lifted \
+         by who has the permission for it, `compliance` by nobody once a day is over.",
+    ),
+    key(
+        "store.lock_days",
+        Kind::Number(1, 36_500),
+        "30",
+        "For how many days a backup is locked; no retention rule removes it sooner.",
+    ),
+    key(
+        "store.copy_region",
+        Kind::Text(Form::Region),
+        "\"\"",
+        "Region that each complete EBS snapshot is copied to, encrypted with that region's default \
+         key. Copies go when their backup goes.",
     ),
     key("retention.last", Kind::Number(0, MANY), "3", "Keep the newest so many."),
     key(

@@ -82,6 +82,8 @@ pub struct Volume {
     pub id: Option<String>,
     /// Folder where the system names disks by their serial.
     pub devices: PathBuf,
+    /// Longest wait for an EBS volume to change as asked.
+    pub timeout: Duration,
 }
 
 /// Which kind of volume the data lies on.
@@ -220,6 +222,14 @@ pub struct Store {
     pub kind: StoreKind,
     /// Folder of the store, or of its records where the snapshots are EBS snapshots.
     pub path: PathBuf,
+    /// Longest wait for the store to have everything of a snapshot.
+    pub settle_timeout: Duration,
+    /// Whether EBS refuses to delete a backup for some days.
+    pub lock: Lock,
+    /// For how many days.
+    pub lock_days: u32,
+    /// Region that each complete EBS snapshot is copied to.
+    pub copy_region: Option<String>,
 }
 
 /// Which kind of store keeps the snapshots.
@@ -232,6 +242,30 @@ pub enum StoreKind {
     Clone,
     /// EBS snapshots of the EBS volume.
     Ebs,
+}
+
+/// Whether a snapshot of EBS can be deleted before its time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lock {
+    /// It can.
+    None,
+    /// By who may lift the lock.
+    Governance,
+    /// By nobody.
+    Compliance,
+}
+
+impl Lock {
+    /// The word for it in `qmoor.toml`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Governance => "governance",
+            Self::Compliance => "compliance",
+        }
+    }
 }
 
 /// Which snapshots are kept. A snapshot is kept when any rule keeps it.
@@ -342,3 +376,5 @@ impl Config {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_aws;

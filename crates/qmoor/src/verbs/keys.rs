@@ -57,6 +57,13 @@ async fn rotate(agent: &Client, wanted: &RotateRequest, out: Output) -> Result<(
             "The key before it, if there was one, stays valid: `qmoor keys list` shows its id, `qmoor keys revoke ID` ends it."
         }
     };
+    if let Some(place) = &fresh.kept_in {
+        let text = format!(
+            "There is a new {role} key, {}, in {place}: clients read it from there.\nThe key before it stays valid for a while: `qmoor keys list` shows till when.",
+            fresh.info.id
+        );
+        return out.result(&fresh, text);
+    }
     let text = format!(
         "{}\n\nThis is the new {role} key{limit}, shown this once. Its id is {}.\n{before}",
         fresh.key, fresh.info.id,

@@ -15,6 +15,7 @@ pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod prune;
 pub(crate) mod quickstart;
+pub(crate) mod remote;
 pub(crate) mod render;
 pub(crate) mod restore;
 pub(crate) mod search;

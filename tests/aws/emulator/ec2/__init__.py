@@ -2,4 +2,5 @@
 
 
 def apply():
-    from . import attachments, groups, images, instances, interfaces, snapshots, tags, volumes  # noqa: F401  (patch when imported)
+    # Each patches when it is imported.
+    from . import attachments, groups, images, instances, interfaces, snapshots, states, tags, volumes  # noqa: F401

@@ -32,7 +32,7 @@ def attach_volume(former, self):
         )
     if volume.attachment:
         refuse("VolumeInUse", f"{volume.id} is already attached to an instance")
-    if volume.fresh:
+    if volume.fresh or volume.broken:
         refuse("IncorrectState", f"{volume.id} is not 'available'.")
     if instance.state not in ("running", "stopped"):
         refuse("IncorrectState", f"Instance '{instance.id}' is not 'running'.")
@@ -92,7 +92,7 @@ def _let_go(former, backend, volume):
         return False
     world.disks.detach(volume.id)
     former(backend, volume.id, attachment.instance.id, attachment.device)
-    if attachment.instance.state == "terminated" and attachment.delete_on_termination:
+    if attachment.instance._state.name == "terminated" and attachment.delete_on_termination:
         backend.delete_volume(volume.id)
     return True
 
@@ -120,11 +120,13 @@ def teardown_defaults(former, self):
 def _status(self):
     if self.attachment:
         return "in-use"
-    return "creating" if self.fresh else "available"
+    if self.fresh:
+        return "creating"
+    return "error" if self.broken else "available"
 
 
-# A volume that was made by CreateVolume is available from the first describe on.
-Volume.fresh = False
+# A volume that was made by CreateVolume is available, or broken, from the first describe on.
+Volume.fresh = Volume.broken = False
 
 
 Volume.status = property(_status)

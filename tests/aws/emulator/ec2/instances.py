@@ -85,7 +85,7 @@ def run_instances(former, self, image_id, count, user_data, security_group_names
 
 @replaces(Instance)
 def terminate(former, self):
-    if self.state == "terminated":
+    if self._state.name == "terminated":
         return former(self)
     nics = list(self.nics.values())
     # moto deletes interfaces while they are attached, which is refused here.
@@ -95,7 +95,7 @@ def terminate(former, self):
 
 
 def _interfaces(self):
-    return [] if self.state == "terminated" else list(self.nics.values())
+    return [] if self._state.name == "terminated" else list(self.nics.values())
 
 
 Instance.network_interfaces = property(_interfaces)

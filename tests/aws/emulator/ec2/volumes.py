@@ -43,6 +43,7 @@ def create_volume(former, self):
     made = former(self)
     made.result.volume_initialization_rate = rate
     made.result.fresh = True
+    made.result.broken = world.behaviour(backend.account_id, "volumes")["error"]
     return made
 
 

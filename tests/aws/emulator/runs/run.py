@@ -17,6 +17,16 @@ def now():
     return datetime.now(UTC)
 
 
+# The processes of scripts that run now.
+RUNNING_NOW = set()
+
+
+def end_all():
+    """Ends all scripts, with what they have started."""
+    for process in list(RUNNING_NOW):
+        _end(process)
+
+
 class Plugin:
     """What a step came to."""
 
@@ -111,9 +121,11 @@ class Run:
                             command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, start_new_session=True,
                             cwd=step.directory, env={**os.environ, **names, **step.environment},
                         )  # fmt: skip
+                    RUNNING_NOW.add(self._process)
                     if self.cancelled.is_set():
                         _end(self._process)
                     self._wait(step, plugin)
+                    RUNNING_NOW.discard(self._process)
                 except OSError as error:
                     err.write(f"failed to run commands: {error}\n".encode())
                     plugin.end("Failed", code=1)

@@ -79,6 +79,8 @@ class Operation:
         self.made = []
         self.replaced = []
         self.undo = []
+        # How the former template had the resources, for their policies.
+        self.former_raw = {name: resource.raw for name, resource in stack.resources.items()}
 
     def converge(self):
         """Creates, changes and replaces, wave by wave; raises Failed."""
@@ -274,9 +276,16 @@ def roll_back(stack, doing, skipped):
             stack.to("UPDATE_ROLLBACK_FAILED", str(Failed("update", [resource.logical])).strip())
             return
         stack.tell(resource, "UPDATE_COMPLETE")
+    for resource in stack.live().values():
+        if resource.status == "UPDATE_FAILED":
+            stack.tell(resource, "UPDATE_COMPLETE")
     stack.to("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
     if doing:
         removal.remove(stack, doing.made, doing.template, creating=True)
+        for name, raw in doing.former_raw.items():
+            stack.resources[name].raw = raw
+    # What was to be made and never was.
+    stack.resources = {name: resource for name, resource in stack.resources.items() if resource.physical}
     stack.unfinished = None
     stack.to("UPDATE_ROLLBACK_COMPLETE")
 

@@ -32,6 +32,7 @@ impl CloneStore {
                     manifest: folder.join(MANIFEST).exists().then(|| MANIFEST.to_owned()),
                     snapshot: id.clone(),
                     at: saved.at,
+                    locked_until: None,
                     bytes_total: saved.bytes_total,
                     id,
                 }),

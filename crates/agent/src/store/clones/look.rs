@@ -1,7 +1,7 @@
 //! Looking into a snapshot: to check it, and to copy the data out.
 
 use std::fs::FileTimes;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileExt as _, PermissionsExt as _};
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use super::{CloneStore, IMAGE, LOOK, Saved};
 use crate::durable;
 use crate::store::listing::Listing;
 use crate::store::walk::{Found, Walk, walk};
-use crate::store::{Entry, StoreError, Taken, below, io_error};
+use crate::store::{Entry, Restored, StoreError, Taken, below, holds, io_error};
 use crate::volume::scratch::Scratch;
 
 /// How much is read at once, in bytes.
@@ -34,21 +34,12 @@ impl CloneStore {
         }
         let (look, saved) = self.look(entry)?;
         let data = look.mount().join(&saved.data);
-        let found = walk(&data, Walk::Still).map_err(io_error("reading a snapshot"))?;
-        if let Some(what) = expected.difference(&Listing::of(&data, &found)) {
-            return Err(StoreError::Differs { what });
-        }
-        if read_data {
-            for file in found.iter().filter(|found| found.meta.is_file()) {
-                read_through(&file.path)
-                    .map_err(|error| StoreError::Damaged { what: error.to_string() })?;
-            }
-        }
+        holds(&data, &expected, read_data)?;
         look.check().map_err(|error| StoreError::Damaged { what: error.to_string() })
     }
 
     /// Copies the data out, with its holes, modes and times.
-    pub(super) fn copy_out(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
+    pub(super) fn copy_out(&self, entry: &Entry, into: &Path) -> Result<Restored, StoreError> {
         let expected = self.listing(&entry.id)?;
         let (look, saved) = self.look(entry)?;
         let data = look.mount().join(&saved.data);
@@ -65,7 +56,7 @@ impl CloneStore {
         durable::sync_filesystem(into).map_err(io_error("syncing what was restored"))?;
         let copied = walk(into, Walk::Still).map_err(io_error("reading what was restored"))?;
         match expected.difference(&Listing::of(into, &copied)) {
-            None => Ok(expected.bytes()),
+            None => Ok(Restored { bytes: expected.bytes(), data: into.to_owned() }),
             Some(what) => Err(StoreError::Differs { what }),
         }
     }
@@ -81,13 +72,6 @@ impl CloneStore {
         let dir = self.path.join(format!("{LOOK}{}", entry.id));
         Ok((Scratch::open(&image, &dir, kind)?, saved))
     }
-}
-
-fn read_through(path: &Path) -> io::Result<()> {
-    let mut file = fs_err::File::open(path)?;
-    let mut buffer = vec![0; PIECE_BYTES];
-    while file.read(&mut buffer)? > 0 {}
-    Ok(())
 }
 
 fn copy(found: &Found, to: &Path) -> Result<(), StoreError> {

@@ -23,7 +23,7 @@ use jiff::Timestamp;
 use qmoor_plan::config::Filesystem;
 use serde::{Deserialize, Serialize};
 
-use super::{Entry, Labels, Prepared, SnapshotStore, StoreError, Taken, io_error};
+use super::{Entry, Labels, Prepared, Restored, SnapshotStore, StoreError, Taken, io_error};
 use crate::durable;
 use crate::volume::image::{self, ImageSpec};
 
@@ -180,7 +180,7 @@ impl SnapshotStore for CloneStore {
         read.map(Some).map_err(io_error("reading a manifest from the store"))
     }
 
-    fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
+    fn restore(&self, entry: &Entry, into: &Path) -> Result<Restored, StoreError> {
         self.copy_out(entry, into)
     }
 

@@ -22,7 +22,9 @@ use std::path::Path;
 use jiff::Timestamp;
 use rustic_core::RusticError;
 
-use super::{Entry, Labels, Manifests, Prepared, SnapshotStore, StoreError, Taken, allocated};
+use super::{
+    Entry, Labels, Manifests, Prepared, Restored, SnapshotStore, StoreError, Taken, allocated,
+};
 pub use repository::ResticStore;
 pub use take::FirstPass;
 
@@ -95,7 +97,7 @@ impl SnapshotStore for ResticStore {
         self.read_manifests(entries)
     }
 
-    fn restore(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
+    fn restore(&self, entry: &Entry, into: &Path) -> Result<Restored, StoreError> {
         self.restore_into(entry, into)
     }
 

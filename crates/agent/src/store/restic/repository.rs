@@ -89,6 +89,7 @@ impl ResticStore {
                     id,
                     snapshot: full_id(snapshot),
                     at: snapshot.time.timestamp(),
+                    locked_until: None,
                     bytes_total: snapshot
                         .summary
                         .as_ref()

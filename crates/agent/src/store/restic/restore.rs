@@ -12,7 +12,7 @@ use super::{DATA, MANIFEST, ResticStore, repository_error};
 use crate::durable;
 use crate::store::listing::Listing;
 use crate::store::walk::{Kind, Walk, walk};
-use crate::store::{Entry, Manifests, StoreError, io_error};
+use crate::store::{Entry, Manifests, Restored, StoreError, io_error};
 
 /// The smallest hole that is left, in bytes.
 const PIECE_BYTES: usize = 4096;
@@ -38,7 +38,7 @@ impl ResticStore {
         Ok(manifests.collect())
     }
 
-    pub(super) fn restore_into(&self, entry: &Entry, into: &Path) -> Result<u64, StoreError> {
+    pub(super) fn restore_into(&self, entry: &Entry, into: &Path) -> Result<Restored, StoreError> {
         let doing = repository_error("restoring from the store");
         let (repository, snapshot) = self.opened(&entry.snapshot)?;
         let root = data_node(&repository, &snapshot)?;
@@ -61,7 +61,7 @@ impl ResticStore {
         let expected = listing(&repository, &root)?;
         let found = walk(into, Walk::Still).map_err(io_error("reading what was restored"))?;
         match expected.difference(&Listing::of(into, &found)) {
-            None => Ok(expected.bytes()),
+            None => Ok(Restored { bytes: expected.bytes(), data: into.to_owned() }),
             Some(what) => Err(StoreError::Differs { what }),
         }
     }

@@ -56,6 +56,21 @@ pub fn arguments() -> String {
     format!("^({word}( {word}){{0,29}})?$")
 }
 
+/// Whether one word may stand behind a verb: what [`arguments`] says of each.
+#[must_use]
+pub fn admits(word: &str) -> bool {
+    let plain = |text: &str, more: &str| {
+        text.len() <= 128
+            && text.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || more.contains(c))
+    };
+    match (word.strip_prefix("--"), word.strip_prefix("--").and_then(|flag| flag.split_once('='))) {
+        (None, _) => plain(word, "._:-"),
+        (Some(flag), None) => FLAGS.contains(&flag),
+        (Some(_), Some((flag, value))) => FLAGS.contains(&flag) && plain(value, "._:,=+*-"),
+    }
+}
+
 pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
     let document = json!({
         "Type": "AWS::SSM::Document",

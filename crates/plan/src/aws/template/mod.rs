@@ -15,7 +15,7 @@ mod role;
 mod secrets;
 
 pub use course::definition;
-pub use document::{VERBS, arguments, content as document};
+pub use document::{VERBS, admits, arguments, content as document};
 use serde::Serialize as _;
 use serde_json::{Map, Value, json};
 

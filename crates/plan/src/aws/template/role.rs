@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Node, allow, allow_if, arn, get, names, policy, role, secrets};
 use crate::access::Role;
-use crate::config::Secrets;
+use crate::config::{Lock, Secrets};
 
 pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
     let mut policies = vec![
@@ -19,8 +19,11 @@ pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
         policy("volumes", &volumes(node)),
         policy("keys", &keys(node)),
     ];
+    if let Some(region) = &node.config.store.copy_region {
+        policies.push(policy("copies", &copies(node, region)));
+    }
     if let Some(key) = &node.aws.kms_key {
-        policies.push(policy("encryption", &encryption(key)));
+        policies.push(policy("encryption", &encryption(node, key)));
     }
     if let Some(object) = node.aws.binary_url.strip_prefix("s3://") {
         policies
@@ -87,6 +90,12 @@ fn look() -> Vec<Value> {
 }
 
 fn snapshots(node: &Node<'_>) -> Vec<Value> {
+    let mut removal =
+        vec!["ec2:DeleteSnapshot", "ec2:ModifySnapshotTier", "ec2:RestoreSnapshotTier"];
+    // Never `UnlockSnapshot`: a lock is against whoever holds this role, too.
+    if node.config.store.lock != Lock::None {
+        removal.push("ec2:LockSnapshot");
+    }
     vec![
         allow_if(
             &["ec2:CreateSnapshot"],
@@ -105,19 +114,35 @@ fn snapshots(node: &Node<'_>) -> Vec<Value> {
             &any_snapshot(),
             &json!({
                 "StringEquals": tagged(node, &[]),
-                "ForAllValues:StringEquals": { "aws:TagKeys": [names::GRADE, names::MANIFEST, names::PINNED] },
+                "ForAllValues:StringEquals": {
+                    "aws:TagKeys": [names::LOCKED_UNTIL, names::MANIFEST, names::PINNED],
+                },
             }),
         ),
-        // Not `UnlockSnapshot`: a lock is against whoever holds this role, too.
+        allow_if(&removal, &any_snapshot(), &json!({ "StringEquals": tagged(node, &[]) })),
+    ]
+}
+
+/// Copies of snapshots in another region.
+fn copies(node: &Node<'_>, region: &str) -> Vec<Value> {
+    let there = arn(&format!("ec2:{region}::snapshot/*"));
+    vec![
         allow_if(
-            &[
-                "ec2:DeleteSnapshot",
-                "ec2:LockSnapshot",
-                "ec2:ModifySnapshotTier",
-                "ec2:RestoreSnapshotTier",
-            ],
+            &["ec2:CopySnapshot"],
             &any_snapshot(),
             &json!({ "StringEquals": tagged(node, &[]) }),
+        ),
+        allow_if(&["ec2:CopySnapshot"], &there, &json!({ "StringEquals": asked(node) })),
+        allow_if(
+            &["ec2:CreateTags"],
+            &there,
+            &json!({ "StringEquals": created_by(node, "CopySnapshot") }),
+        ),
+        allow_if(&["ec2:DeleteSnapshot"], &there, &json!({ "StringEquals": tagged(node, &[]) })),
+        allow_if(
+            &["ec2:DescribeSnapshots"],
+            &json!("*"),
+            &json!({ "StringEquals": { "ec2:Region": region } }),
         ),
     ]
 }
@@ -145,11 +170,11 @@ fn volumes(node: &Node<'_>) -> Vec<Value> {
             &json!({ "StringEquals": created_by(node, "CreateVolume") }),
         ),
         allow_if(
-            &["ec2:CreateTags"],
+            &["ec2:CreateTags", "ec2:DeleteTags"],
             &any_volume(),
             &json!({
                 "StringEquals": tagged(node, &[]),
-                "ForAllValues:StringEquals": { "aws:TagKeys": [names::BACKUP, names::ROLE] },
+                "ForAllValues:StringEquals": { "aws:TagKeys": [names::MOUNT, names::ROLE] },
             }),
         ),
         allow_if(
@@ -165,18 +190,10 @@ fn volumes(node: &Node<'_>) -> Vec<Value> {
 /// Reads the keys, and turns them when asked to.
 fn keys(node: &Node<'_>) -> Vec<Value> {
     let actions: &[&str] = match node.aws.secrets {
-        Secrets::SecretsManager => &[
-            "secretsmanager:DescribeSecret",
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:UpdateSecretVersionStage",
-        ],
-        Secrets::ParameterStore => &[
-            "ssm:GetParameter",
-            "ssm:GetParameterHistory",
-            "ssm:GetParameters",
-            "ssm:PutParameter",
-        ],
+        Secrets::SecretsManager => {
+            &["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+        }
+        Secrets::ParameterStore => &["ssm:GetParameter", "ssm:PutParameter"],
     };
     let all: Vec<Value> = Role::ALL.iter().map(|role| secrets::resource(node, *role)).collect();
     vec![allow(actions, &json!(all))]
@@ -185,8 +202,13 @@ fn keys(node: &Node<'_>) -> Vec<Value> {
 /// What EBS does with the key for whoever makes or attaches a volume that is encrypted with it.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
-fn encryption(key: &str) -> Vec<Value> {
-    let by_ec2 = json!({ "kms:ViaService": { "Fn::Sub": "ec2.${AWS::Region}.amazonaws.com" } });
+fn encryption(node: &Node<'_>, key: &str) -> Vec<Value> {
+    // A copy in another region is made by the EC2 there.
+    let mut ec2 = vec![json!({ "Fn::Sub": "ec2.${AWS::Region}.amazonaws.com" })];
+    ec2.extend(
+        node.config.store.copy_region.iter().map(|it| json!(format!("ec2.{it}.amazonaws.com"))),
+    );
+    let by_ec2 = json!({ "kms:ViaService": ec2 });
     vec![
         allow_if(
             &[

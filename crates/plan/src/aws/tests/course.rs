@@ -195,3 +195,48 @@ fn an_event_for_this_node_or_for_any_starts_it() {
     }
     "#);
 }
+
+#[test]
+fn what_is_let_through_by_word_is_what_the_pattern_of_the_document_lets_through() {
+    use crate::aws::template::{admits, arguments};
+    // The pattern has no engine here: its parts are compared with what is said of single words.
+    assert!(arguments().contains("dry-run") && arguments().contains("batch-id"));
+    for word in [
+        "latest",
+        "b-20261125T021736Z-bc9c",
+        "search",
+        "--yes",
+        "--batch-id=2026-11-25",
+        "--overlap=1h",
+    ] {
+        assert!(admits(word), "{word}");
+    }
+    let longest = "a".repeat(128);
+    assert!(admits(&longest) && !admits(&format!("{longest}a")));
+    for word in [
+        "",
+        "-",
+        "--",
+        "--yes=",
+        "--config=/etc/passwd",
+        "--batch-id=$(id)",
+        "--batch-id=-x",
+        "a b",
+        "a;b",
+        "`id`",
+        "$HOME",
+        "a|b",
+        "../x",
+        "/etc",
+        "--batch-id=a b",
+        "--unknown",
+        "a\nb",
+        "\"a\"",
+        "'a'",
+        "a&b",
+        "a>b",
+        "\u{e9}",
+    ] {
+        assert!(!admits(word), "{word:?}");
+    }
+}
