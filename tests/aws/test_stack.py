@@ -85,6 +85,11 @@ class Node:
         assert self.state() == before
         return done.talk
 
+    def image(self, name):
+        """One of Amazon's, by the name under which it is published."""
+        name = f"/aws/service/ami-amazon-linux-latest/{name}"
+        return self.aws.client("ssm").get_parameter(Name=name)["Parameter"]["Value"]
+
     # ---- what there is
 
     def stacks(self):
@@ -248,7 +253,7 @@ def test_a_volume_grows_in_place_and_a_machine_restarts_for_its_size(node):
 
 
 def test_the_image_stays_until_another_one_is_asked_for(node):
-    other = node.ec2.register_image(Name="ours", Architecture="arm64", RootDeviceName="/dev/xvda")["ImageId"]
+    other = node.image("al2023-ami-minimal-kernel-default-arm64")
     node.up(aws__ami=other)
     told = node.plan()
     assert (told["action"], told["image"]) == ("nothing", other)
@@ -259,7 +264,7 @@ def test_the_image_stays_until_another_one_is_asked_for(node):
 
 
 def test_another_machine_takes_the_place_with_the_same_address_and_volume(node):
-    other = node.ec2.register_image(Name="ours", Architecture="arm64", RootDeviceName="/dev/xvda")["ImageId"]
+    other = node.image("al2023-ami-minimal-kernel-default-arm64")
     first = node.up(aws__ami=other).out["outputs"]
     done = node.up("--new-ami")
     now = done.out["outputs"]
@@ -279,7 +284,7 @@ def test_another_machine_takes_the_place_with_the_same_address_and_volume(node):
 
 
 def test_a_machine_that_cannot_be_made_anew_is_made_by_the_next_up(node):
-    other = node.ec2.register_image(Name="ours", Architecture="arm64", RootDeviceName="/dev/xvda")["ImageId"]
+    other = node.image("al2023-ami-minimal-kernel-default-arm64")
     first = node.up(aws__ami=other).out["outputs"]
     node.aws.ask("fail", what="Machine", reason="We currently do not have sufficient capacity in the zone.")
     done = node.run("up", "--yes", "--new-ami")
@@ -297,11 +302,11 @@ def test_a_change_that_would_replace_the_volume_is_refused(node):
         "Subnet"
     ]["SubnetId"]
     moved = {"aws__subnet": subnet, "aws__zone": f"{REGION}b", "aws__address": "10.0.3.15"}
-    node.refused("would be replaced by a blank one (AvailabilityZone)", "a backup and a restore", **moved)
+    node.refused("only a new, blank volume could have that", "(AvailabilityZone)", "a backup and a restore", **moved)
     told = node.plan(**moved)
     assert len(told["refused"]) == 1
     key = "arn:aws:kms:us-east-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef"
-    node.refused("would be replaced by a blank one (KmsKeyId)", aws__kms_key=key)
+    node.refused("only a new, blank volume could have that", "(KmsKeyId)", aws__kms_key=key)
     node.refused("200 GiB, and cannot shrink", aws__volume_size="100GiB")
 
 
@@ -353,15 +358,20 @@ def test_a_group_that_is_not_there_or_of_another_vpc_is_refused(node):
     node.refused(f"no security group {gone}", "aws.search_groups", aws__search_groups=[gone])
 
 
-def test_a_type_that_the_region_or_the_quota_has_not_is_refused(node):
-    node.refused(f"{REGION} has no instance type c9g.large", aws__instance_type="c9g.large")
+def test_a_type_that_the_zone_or_the_quota_does_not_admit_is_refused(node):
+    pages = node.ec2.get_paginator("describe_instance_type_offerings").paginate(LocationType="availability-zone")
+    zones = {}
+    for offer in (offer for page in pages for offer in page["InstanceTypeOfferings"]):
+        zones.setdefault(offer["InstanceType"], set()).add(offer["Location"])
+    elsewhere = next(kind for kind in sorted(zones) if kind.startswith("c6g") and node.network.zone not in zones[kind])
+    node.refused(f"there is no {elsewhere} in {node.network.zone}, but in", aws__instance_type=elsewhere)
     node.aws.ask("behaviour", quotas={"vcpus": 4})
     node.refused("c8g.2xlarge has 8 virtual processors; 0 of the 4", "Service Quotas")
 
 
 def test_an_image_that_is_not_there_or_does_not_fit_is_refused(node):
     node.refused(f"the image {AMI} is not there", "aws.ami", aws__ami=AMI)
-    other = node.ec2.register_image(Name="theirs", Architecture="x86_64", RootDeviceName="/dev/xvda")["ImageId"]
+    other = node.image("al2023-ami-kernel-default-x86_64")
     node.refused(f"{other} is for x86_64, and c8g.2xlarge is arm64", aws__ami=other)
 
 

@@ -94,10 +94,36 @@ fn what_names_itself_or_nothing_that_goes_is_not_certain() {
 
 #[test]
 fn another_size_restarts_the_machine_and_tags_do_not() {
-    let told = [machine("False", &[("InstanceType", "Never", None), ("Tags", "Never", None)])];
+    // As CloudFormation tells it, together with all that names the machine.
+    let told = [
+        machine(
+            "Conditional",
+            &[
+                ("InstanceType", "Conditionally", None),
+                ("UserData", "Conditionally", None),
+                ("Tags", "Never", None),
+            ],
+        ),
+        attachment(&[("InstanceId", "Always", Some("Machine"))]),
+        modified(
+            "BackupRole",
+            "AWS::IAM::Role",
+            "False",
+            &[("Policies", "Never", Some("Machine"))],
+        ),
+        modified(
+            "Other",
+            "AWS::IAM::Role",
+            "False",
+            &[("Policies", "Never", Some("Machine.PrivateIp"))],
+        ),
+    ];
     let found = changes(&told);
+    let names: Vec<_> = found.iter().map(|change| change.name.as_str()).collect();
+    assert_eq!(names, ["Machine", "Other"], "an id stays, an attribute may not");
+    assert!(!makes_the_machine_anew(&found));
     assert_eq!(found[0].effect, Effect::Restarts);
-    assert_eq!(found[0].properties, ["InstanceType", "Tags"]);
+    assert_eq!(found[0].properties, ["InstanceType", "Tags", "UserData"]);
     let found = changes(&[machine("False", &[("Tags", "Never", None), ("Tags", "Never", None)])]);
     assert_eq!((found[0].effect, found[0].properties.len()), (Effect::Changes, 1));
     assert!(!makes_the_machine_anew(&found));
@@ -113,6 +139,13 @@ fn a_volume_may_grow_and_not_be_replaced_or_lost() {
         assert!(refused[0].what.contains("volume-1 would be replaced"), "{refused:?}");
         assert!(refused[0].what.contains("KmsKeyId"), "{refused:?}");
     }
+    let told =
+        [volume("False", &[("AvailabilityZone", "Never", Some("Zone")), ("Size", "Never", None)])];
+    let refused = refusals(&changes(&told));
+    assert!(
+        refused[0].what.contains("could have that instead of volume-1 (AvailabilityZone, Size)"),
+        "{refused:?}"
+    );
     for policy in ["Delete", "Retain"] {
         let told = Told {
             action: "Remove".to_owned(),
