@@ -441,6 +441,17 @@ def test_an_operator_is_asked_and_another_answer_than_yes_changes_nothing(node):
 # ---- two operators
 
 
+def test_who_declines_leaves_the_plan_of_another_for_the_same_new_stack(node):
+    first = Asked(node, "up")
+    first.question()
+    assert node.plan()["action"] == "create"
+    second = Asked(node, "up")
+    second.question()
+    assert second.answer("no").code == 1
+    done = first.answer("yes")
+    assert done.code == 0, done.talk
+
+
 def test_while_somebody_changes_the_stack_nobody_else_does(node):
     node.up()
     node.aws.ask("behaviour", stacks={"pause": 3.0})
@@ -537,6 +548,15 @@ def test_each_service_can_have_an_endpoint_of_its_own(node):
     done = node.run("plan", environment=node.environment(AWS_ENDPOINT_URL="nonsense"))
     assert done.code == 1
     assert "`nonsense` is not an address of STS" in done.talk
+
+
+def test_a_proxy_is_taken_from_the_environment(node):
+    gone = {"HTTP_PROXY": "http://127.0.0.1:1", "AWS_MAX_ATTEMPTS": "1"}
+    done = node.run("plan", environment=node.environment(**gone))
+    assert done.code == 1
+    assert "cannot talk to" in done.talk and "a proxy if there is one" in done.talk
+    done = node.run("plan", environment=node.environment(**gone, NO_PROXY="127.0.0.1"))
+    assert done.code == 0, done.talk
 
 
 # ---- taken away

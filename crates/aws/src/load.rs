@@ -7,9 +7,12 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, ConfigLoader, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
-use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::proxy::ProxyConfig;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use aws_smithy_http_client::{Builder, Connector};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
 
@@ -65,7 +68,7 @@ impl fmt::Debug for Aws {
 impl Aws {
     /// Finds credentials, region and endpoints as the SDKs do: environment, profiles, container and
     /// instance roles; `AWS_ENDPOINT_URL` and its forms for one service; `AWS_RETRY_MODE` and
-    /// `AWS_MAX_ATTEMPTS`. `region` goes before all of these.
+    /// `AWS_MAX_ATTEMPTS`; `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`. `region` goes before all of these.
     ///
     /// Credentials are looked for at the first call, so that is where their absence is told.
     ///
@@ -74,14 +77,14 @@ impl Aws {
     ///
     /// Source: <https://docs.aws.amazon.com/sdkref/latest/guide/settings-reference.html>.
     pub async fn load(region: Option<&str>) -> Result<Self, AwsError> {
-        let mut loader = loader();
+        let mut loader = loader(ProxyConfig::from_env());
         if let Some(region) = region {
             loader = loader.region(Region::new(region.to_owned()));
         }
         Self::from_config(loader.load().await)
     }
 
-    /// One endpoint for all services, and keys that are given: for an emulator.
+    /// One endpoint for all services, without a proxy, and keys that are given: for an emulator.
     ///
     /// # Errors
     /// None that is known of; it shares its way with [`Aws::load`].
@@ -92,7 +95,7 @@ impl Aws {
         secret_key: &str,
     ) -> Result<Self, AwsError> {
         let keys = Credentials::new(access_key, secret_key, None, None, "given");
-        let config = loader()
+        let config = loader(ProxyConfig::disabled())
             .endpoint_url(endpoint)
             .region(Region::new(region.to_owned()))
             .credentials_provider(keys)
@@ -145,8 +148,20 @@ impl Aws {
     }
 }
 
-fn loader() -> ConfigLoader {
-    let tls = Provider::Rustls(CryptoMode::Ring);
-    aws_config::defaults(BehaviorVersion::latest())
-        .http_client(Builder::new().tls_provider(tls).build_https())
+fn loader(proxy: ProxyConfig) -> ConfigLoader {
+    aws_config::defaults(BehaviorVersion::latest()).http_client(http_client(proxy))
+}
+
+/// The SDK's own client takes no proxy from the environment; all other SDKs do.
+fn http_client(proxy: ProxyConfig) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = Connector::builder()
+            .proxy_config(proxy.clone())
+            .tls_provider(Provider::Rustls(CryptoMode::Ring));
+        if let Some(settings) = settings {
+            connector = connector.connector_settings(settings.clone());
+        }
+        connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+        connector.build()
+    })
 }

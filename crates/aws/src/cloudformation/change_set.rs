@@ -167,6 +167,22 @@ fn changes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Chan
     Ok(wrapped.into_iter().filter_map(|change| change.resource_change).collect())
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    #[serde(default, deserialize_with = "items")]
+    summaries: Vec<Summary>,
+    #[serde(default)]
+    next_token: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Summary {
+    #[serde(default)]
+    change_set_name: String,
+}
+
 fn is_taken(error: &AwsError) -> bool {
     error.code() == Some("AlreadyExistsException")
 }
@@ -233,6 +249,19 @@ impl CloudFormation {
             })
             .await?;
         whole.ok_or_else(|| query.malformed("no change set in it".to_owned()))
+    }
+
+    /// The names of the change sets of a stack that are not carried out yet.
+    pub async fn list_change_sets(&self, stack: &str) -> Result<Vec<String>, AwsError> {
+        let mut found = Vec::new();
+        self.query("ListChangeSets")
+            .set("StackName", stack)
+            .result_pages(|page: Listed| {
+                found.extend(page.summaries.into_iter().map(|summary| summary.change_set_name));
+                page.next_token
+            })
+            .await?;
+        Ok(found)
     }
 
     /// Begins to do what a change set says.

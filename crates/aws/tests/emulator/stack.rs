@@ -129,6 +129,7 @@ async fn a_stack_from_its_first_change_set_to_its_end() {
     assert_eq!((set.changes[0].action.as_str(), &*set.changes[0].logical_id), ("Add", "Volume"));
     let stack = cloudformation.stack("data").await.unwrap().unwrap();
     assert_eq!(stack.status, "REVIEW_IN_PROGRESS");
+    assert_eq!(cloudformation.list_change_sets("data").await.unwrap().len(), 1);
     execute(&aws, "data", &set, "CREATE_COMPLETE").await;
 
     let stack = cloudformation.stack("data").await.unwrap().unwrap();

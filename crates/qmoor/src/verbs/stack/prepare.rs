@@ -289,12 +289,16 @@ pub(in crate::verbs) async fn take_back(
     prepared: &Prepared,
 ) -> Result<(), CliError> {
     let cloudformation = session.aws.cloudformation();
-    if let Some(set) = &prepared.change_set {
-        cloudformation.delete_change_set(&set.id).await.map_err(failed)?;
-        if prepared.stack.is_none() {
-            let token = format!("qmoor-{}", Uuid::new_v4());
-            cloudformation.delete_stack(&set.stack_id, &[], &token).await.map_err(failed)?;
-        }
+    let Some(set) = &prepared.change_set else { return Ok(()) };
+    cloudformation.delete_change_set(&set.id).await.map_err(failed)?;
+    if prepared.stack.is_some() {
+        return Ok(());
+    }
+    // The empty stack goes, too, unless somebody else is about to fill it.
+    let others = cloudformation.list_change_sets(&set.stack_id).await.map_err(failed)?;
+    if others.is_empty() {
+        let token = format!("qmoor-{}", Uuid::new_v4());
+        cloudformation.delete_stack(&set.stack_id, &[], &token).await.map_err(failed)?;
     }
     Ok(())
 }
