@@ -5,6 +5,7 @@
 mod copy;
 mod image;
 mod instance;
+mod modification;
 mod network;
 mod snapshot;
 mod volume;
@@ -12,12 +13,10 @@ mod volume;
 pub use copy::CopySnapshot;
 pub use image::{Image, InstanceType};
 pub use instance::{BlockDevice, Instance};
+pub use modification::{ModifyVolume, VolumeModification};
 pub use network::{NetworkInterface, Rule, SecurityGroup, Subnet};
 pub use snapshot::{LockMode, Snapshot, SnapshotFilter, SnapshotState};
-pub use volume::{
-    Attachment, Initialization, ModifyVolume, NewVolume, Volume, VolumeHealth, VolumeModification,
-    VolumeStatus,
-};
+pub use volume::{Attachment, Initialization, NewVolume, Volume, VolumeHealth, VolumeStatus};
 
 use crate::query::Query;
 use crate::{Aws, AwsError, Tags, service};

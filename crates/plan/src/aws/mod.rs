@@ -6,6 +6,7 @@ pub mod instance;
 pub mod names;
 pub mod preflight;
 pub mod stack;
+pub mod steps;
 pub mod template;
 pub mod user_data;
 

@@ -113,3 +113,15 @@ pub mod output {
     /// The topic that is told of a backup that failed.
     pub const TOPIC: &str = "AlarmTopicArn";
 }
+
+/// What the template calls some of its resources: those that a change is careful with.
+pub mod resource {
+    /// The machine.
+    pub const MACHINE: &str = "Machine";
+    /// The volume that the stack made.
+    pub const VOLUME: &str = "Volume";
+    /// That the volume is at the machine.
+    pub const ATTACHMENT: &str = "Attachment";
+    /// The network interface that holds the address.
+    pub const INTERFACE: &str = "Interface";
+}

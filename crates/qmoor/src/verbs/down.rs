@@ -98,7 +98,7 @@ fn check(session: &Session, there: &Stack) -> Result<(), CliError> {
 async fn delete_stack(session: &Session, there: &Stack, out: Output) -> Result<(), CliError> {
     let cloudformation = session.aws.cloudformation();
     let resources = cloudformation.describe_stack_resources(&there.id).await.map_err(failed)?;
-    let machine = resources.iter().find(|resource| resource.logical_id == "Machine");
+    let machine = resources.iter().find(|resource| resource.logical_id == names::resource::MACHINE);
     if let Some(id) = machine.and_then(|machine| machine.physical_id.as_deref()) {
         stopped(session, id, out).await?;
     }

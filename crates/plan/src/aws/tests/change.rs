@@ -2,10 +2,8 @@
 
 use serde_json::json;
 
-use super::super::change::{
-    Detail, Effect, Step, Told, changes, deployed, drop_volume, makes_the_machine_anew, refusals,
-    steps, without_machine,
-};
+use super::super::change::{Detail, Effect, Told, changes, makes_the_machine_anew, refusals};
+use super::super::steps::{Step, deployed, drop_volume, steps, without_machine};
 use super::super::template::{Resolved, template};
 use super::{config, made, references, resolved};
 

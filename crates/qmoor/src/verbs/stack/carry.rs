@@ -2,13 +2,13 @@
 
 use qmoor_aws::AwsError;
 use qmoor_aws::cloudformation::{ChangeSet, ChangeSetKind};
-use qmoor_plan::aws::change::{self, Step};
 use qmoor_plan::aws::stack;
+use qmoor_plan::aws::steps::{Step, steps};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::prepare::{Prepared, change_set, take_back};
-use super::{Session, failed, stopped, watch};
+use super::ask::{change_set, take_back};
+use super::{Prepared, Session, failed, stopped, watch};
 use crate::error::CliError;
 use crate::output::Output;
 
@@ -85,7 +85,7 @@ pub(in crate::verbs) async fn carry_out(
 ) -> Result<(), CliError> {
     let before = prepared.before.as_ref();
     let machine = prepared.machine.as_deref();
-    let steps = change::steps(&prepared.changes, before, &prepared.template, machine);
+    let steps = steps(&prepared.changes, before, &prepared.template, machine);
     if let ([Step::Rest], Some(set)) = (steps.as_slice(), &prepared.change_set) {
         return make_so(session, set, out).await;
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qmoor_aws::AwsError;
 use qmoor_aws::cloudformation::StackResource;
 use qmoor_aws::ec2::{self, Ec2};
-use qmoor_plan::aws::names;
+use qmoor_plan::aws::names::{self, resource};
 use qmoor_plan::aws::preflight::{
     self, Facts, Holder, Image, Machine, Own, Subnet, Volume, is_standard,
 };
@@ -88,16 +88,16 @@ async fn own(ec2: &Ec2, resources: &[StackResource]) -> Result<Own, AwsError> {
         let found = resources
             .iter()
             .find(|resource| resource.logical_id == name && resource.status != "DELETE_COMPLETE");
-        found.and_then(|resource| resource.physical_id.clone())
+        found.and_then(|found| found.physical_id.clone())
     };
     let mut own = Own {
         exists: !resources.is_empty(),
-        interface: id("Interface"),
-        volume: id("Volume"),
+        interface: id(resource::INTERFACE),
+        volume: id(resource::VOLUME),
         machine: None,
         instance_type: None,
     };
-    if let Some(id) = id("Machine")
+    if let Some(id) = id(resource::MACHINE)
         && let Some(found) = ec2.instance(&id).await?
         && found.state() != "terminated"
     {

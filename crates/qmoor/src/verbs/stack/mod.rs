@@ -1,5 +1,6 @@
 //! The stack of a node on AWS: what `plan`, `up` and `down` have in common.
 
+mod ask;
 mod carry;
 mod look;
 mod prepare;
@@ -8,8 +9,9 @@ mod watch;
 
 use std::time::Duration;
 
+pub(super) use ask::take_back;
 pub(super) use carry::{carry_out, explained};
-pub(super) use prepare::{Prepared, prepare, take_back};
+pub(super) use prepare::{Prepared, prepare};
 use qmoor_aws::{Aws, AwsError};
 use qmoor_plan::config::{self, Config};
 pub(super) use show::{outputs, plan};

@@ -1,22 +1,18 @@
 //! From the file to a change set: what is there, what is in the way, what would change.
 
-use std::time::Duration;
-
-use qmoor_aws::cloudformation::{ChangeSet, ChangeSetKind, NewChangeSet, Stack};
-use qmoor_aws::{AwsError, Tags, ec2};
-use qmoor_plan::aws::change::{self, Change, Deployed, Detail, Refusal, Told};
+use qmoor_aws::cloudformation::{ChangeSet, ChangeSetKind, Stack};
+use qmoor_aws::{AwsError, ec2};
+use qmoor_plan::aws::change::{self, Change, Refusal};
 use qmoor_plan::aws::preflight::{self, Facts, Problem};
+use qmoor_plan::aws::steps::{self, Deployed};
 use qmoor_plan::aws::template::{MAX_BYTES, Resolved, template, text};
 use qmoor_plan::aws::{names, stack, user_data};
 use serde_json::Value;
-use uuid::Uuid;
 
-use super::{Pace, Session, failed, look};
+use super::ask::{change_set, take_back, told};
+use super::{Session, failed, look};
 use crate::error::CliError;
 use crate::output::Output;
-
-/// The longest that CloudFormation may take to say what would change.
-const WORKED_OUT: Duration = Duration::from_secs(300);
 
 /// What would be done.
 pub(in crate::verbs) struct Prepared {
@@ -81,7 +77,7 @@ pub(in crate::verbs) async fn prepare(
         .map(|text| serde_json::from_str(&text))
         .transpose()
         .map_err(|_| not_ours(session))?;
-    let deployed = before.as_ref().map(change::deployed).unwrap_or_default();
+    let deployed = before.as_ref().map(steps::deployed).unwrap_or_default();
     let (image, from) = image(session, &deployed, new_ami).await.map_err(failed)?;
     let facts = look::facts(session, &resources, image.as_ref()).await.map_err(failed)?;
     refuse(&preflight::problems(&session.config, &session.machine, &facts), out)?;
@@ -200,7 +196,7 @@ fn rendered(
         return Err(CliError::usage("the configuration names no machine on AWS"));
     };
     if resolved.volume.is_some() && (is_new || !deployed.has_volume) {
-        change::drop_volume(&mut rendered);
+        steps::drop_volume(&mut rendered);
     }
     let volume = resolved.volume.as_deref().unwrap_or(user_data::VOLUME);
     let told = user_data::cloud_config(&session.config, &session.machine, volume).len();
@@ -228,97 +224,4 @@ async fn ask(session: &Session, prepared: &mut Prepared) -> Result<(), CliError>
     prepared.refusals = change::refusals(&prepared.changes);
     prepared.change_set = asked;
     Ok(())
-}
-
-/// A change set to the template; none when there is nothing to change.
-pub(super) async fn change_set(
-    session: &Session,
-    template: &Value,
-    kind: ChangeSetKind,
-) -> Result<Option<ChangeSet>, CliError> {
-    let cloudformation = session.aws.cloudformation();
-    let token = format!("qmoor-{}", Uuid::new_v4());
-    let parameters = template
-        .pointer("/Parameters")
-        .and_then(Value::as_object)
-        .into_iter()
-        .flatten()
-        .filter_map(|(name, rule)| Some((name.clone(), rule.get("Default")?.as_str()?.to_owned())))
-        .collect();
-    let new = NewChangeSet {
-        stack: &session.machine.stack,
-        name: &token,
-        kind,
-        template: &text(template),
-        parameters: &parameters,
-        tags: &Tags::from([(names::NODE.to_owned(), session.node().to_owned())]),
-        named_roles: false,
-        client_token: &token,
-    };
-    let id = cloudformation.create_change_set(&new).await.map_err(failed)?;
-    let mut pace = Pace::new(WORKED_OUT);
-    loop {
-        let set = cloudformation.describe_change_set(&id).await.map_err(failed)?;
-        match set.status.as_str() {
-            "CREATE_COMPLETE" => return Ok(Some(set)),
-            "FAILED" => {
-                cloudformation.delete_change_set(&id).await.map_err(failed)?;
-                if set.is_empty() {
-                    return Ok(None);
-                }
-                let why = set.status_reason.as_deref().unwrap_or("it does not say why");
-                return Err(CliError::failed(format!(
-                    "CloudFormation refuses the template: {why}"
-                ))
-                .maybe_hint(stack::what_to_do(why).map(str::to_owned)));
-            }
-            _ if pace.wait().await => {}
-            _ => {
-                return Err(CliError::failed(
-                    "CloudFormation has not said in 5 minutes what would change",
-                )
-                .hint("run it again"));
-            }
-        }
-    }
-}
-
-/// Takes back what [`prepare`] made.
-pub(in crate::verbs) async fn take_back(
-    session: &Session,
-    prepared: &Prepared,
-) -> Result<(), CliError> {
-    let cloudformation = session.aws.cloudformation();
-    let Some(set) = &prepared.change_set else { return Ok(()) };
-    cloudformation.delete_change_set(&set.id).await.map_err(failed)?;
-    if prepared.stack.is_some() {
-        return Ok(());
-    }
-    // The empty stack goes, too, unless somebody else is about to fill it.
-    let others = cloudformation.list_change_sets(&set.stack_id).await.map_err(failed)?;
-    if others.is_empty() {
-        let token = format!("qmoor-{}", Uuid::new_v4());
-        cloudformation.delete_stack(&set.stack_id, &[], &token).await.map_err(failed)?;
-    }
-    Ok(())
-}
-
-fn told(set: &ChangeSet) -> Vec<Told> {
-    let detail = |detail: &qmoor_aws::cloudformation::ChangeDetail| Detail {
-        property: detail.name().to_owned(),
-        recreation: detail.requires_recreation().to_owned(),
-        cause: detail.causing_entity.clone(),
-    };
-    set.changes
-        .iter()
-        .map(|change| Told {
-            name: change.logical_id.clone(),
-            kind: change.resource_type.clone(),
-            id: change.physical_id.clone(),
-            action: change.action.clone(),
-            replacement: change.replacement.clone(),
-            policy: change.policy_action.clone(),
-            details: change.details.iter().map(detail).collect(),
-        })
-        .collect()
 }

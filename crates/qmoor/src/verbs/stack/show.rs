@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use qmoor_plan::access::Role;
 use qmoor_plan::aws::change::{Change, Effect, Refusal, makes_the_machine_anew};
 use qmoor_plan::aws::iam;
-use qmoor_plan::aws::names::output;
+use qmoor_plan::aws::names::{output, resource};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -88,12 +88,12 @@ impl Plan {
                 "the machine is shut down and taken away, then made anew with the same address and volume: \
                  the node stands still for some minutes, and until it is mended if AWS cannot make the new one",
             );
-        } else if has("Machine", &[Effect::Restarts]) {
+        } else if has(resource::MACHINE, &[Effect::Restarts]) {
             notes.push(
                 "the machine is shut down and started: the node stands still for some minutes",
             );
         }
-        if has("Volume", &[Effect::Changes]) {
+        if has(resource::VOLUME, &[Effect::Changes]) {
             notes.push("a larger volume is used from the next start of the machine on");
         }
         let replaced = [Effect::Replaces, Effect::MayReplace];
