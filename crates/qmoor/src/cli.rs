@@ -383,6 +383,8 @@ pub(crate) struct Pin {
 #[derive(Debug, Args)]
 pub(crate) struct Upgrade {
     /// The version, such as 1.19.1; at most one minor version above the present one
+    // `version` is the name of the flag that every verb has.
+    #[arg(id = "to", value_name = "VERSION")]
     pub(crate) version: String,
     #[command(flatten)]
     pub(crate) lock: Patience,
@@ -562,6 +564,14 @@ mod tests {
     #[test]
     fn the_definition_is_consistent() {
         Cli::command().debug_assert();
+        // What verbs take over from the root is only looked at when a verb is built.
+        let mut root = Cli::command();
+        let names: Vec<String> =
+            root.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+        for name in names {
+            let help = root.try_get_matches_from_mut(["qmoor", &name, "--help"]);
+            assert!(help.is_err_and(|shown| shown.exit_code() == 0), "{name}");
+        }
     }
 
     #[test]
