@@ -111,16 +111,16 @@ def start_node(directory, settings=""):
     return node.wait_until_ready()
 
 
+def run(node, *arguments):
+    """A verb on a node's configuration, however it ends."""
+    config = node.log.parent / "qmoor.toml"
+    command = [BINARY, "--config", config, "--json", "--quiet", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
+
+
 def verb(node, *arguments, code=0):
     """A verb on a node's configuration: what it printed as JSON, or said on stderr when it fails."""
-    config = node.log.parent / "qmoor.toml"
-    ended = subprocess.run(
-        [BINARY, "--config", config, "--json", "--quiet", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
+    ended = run(node, *arguments)
     assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr, node.tail())
     return json.loads(ended.stdout.splitlines()[-1]) if code == 0 else ended.stderr
 
