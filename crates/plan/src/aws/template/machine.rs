@@ -67,7 +67,6 @@ fn machine(node: &Node<'_>) -> Value {
             "InstanceType": aws.instance_type,
             "IamInstanceProfile": get("Profile"),
             "EbsOptimized": true,
-            "Monitoring": true,
             "NetworkInterfaces": [{ "DeviceIndex": "0", "NetworkInterfaceId": get("Interface") }],
             // A token is needed, and it does not come as far as a container: what runs in one cannot be this machine.
             "MetadataOptions": {
