@@ -383,6 +383,8 @@ pub(crate) struct Pin {
 #[derive(Debug, Args)]
 pub(crate) struct Upgrade {
     /// The version, such as 1.19.1; at most one minor version above the present one
+    // Under another name than its own, which is that of the flag that every verb has.
+    #[arg(id = "to", value_name = "VERSION")]
     pub(crate) version: String,
     #[command(flatten)]
     pub(crate) lock: Patience,

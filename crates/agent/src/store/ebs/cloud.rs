@@ -211,14 +211,31 @@ impl Cloud {
         let free = names.find(|name| !taken.contains(name)).ok_or_else(|| StoreError::Gone {
             what: format!("a free device name at {instance}"),
         })?;
-        self.wait(self.ec2.attach_volume(volume, &instance, &free)).map(drop)
+        match self.wait(self.ec2.attach_volume(volume, &instance, &free)) {
+            // By a call whose answer got lost.
+            Err(StoreError::Aws(error)) if error.code() == Some("VolumeInUse") => {
+                let now = self.volume(volume)?;
+                let here = now.attachments.iter().any(|at| at.instance_id == instance);
+                if here { Ok(()) } else { Err(StoreError::Aws(error)) }
+            }
+            attached => attached.map(drop),
+        }
     }
 
     /// Detaches it from wherever it is attached; from nowhere is fine.
     pub(super) fn detach(&self, volume: &Volume) -> Result<(), StoreError> {
         for at in &volume.attachments {
             if matches!(at.state.as_str(), "attached" | "attaching") {
-                self.wait(self.ec2.detach_volume(&volume.id, &at.instance_id, false))?;
+                match self.wait(self.ec2.detach_volume(&volume.id, &at.instance_id, false)) {
+                    // By a call whose answer got lost.
+                    Err(StoreError::Aws(error)) if error.code() == Some("IncorrectState") => {
+                        let now = self.volume(&volume.id)?;
+                        if now.attachments.iter().any(|at| at.state == "attached") {
+                            return Err(StoreError::Aws(error));
+                        }
+                    }
+                    detached => drop(detached?),
+                }
             }
         }
         Ok(())
