@@ -90,7 +90,8 @@ def test_what_no_rule_keeps_is_deleted(machines):
     assert {folder.name for folder in (machine.mount / "store").iterdir()} == kept
 
 
-def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_are_gone(machines):
+@pytest.mark.parametrize("zone", ["a", "b"])
+def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_are_gone(machines, zone):
     old = machines()
     old.start()
     old.write(1, 2, 3, 4, 5, 6, 7)
@@ -98,8 +99,8 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     old.stop()
     old.ec2.terminate_instances(InstanceIds=[old.instance])
     old.ec2.delete_volume(VolumeId=old.volume)
-    fresh = machines()
-    fresh.start()
+    fresh = machines(zone=zone)
+    fresh.start(volume="initialization_rate = 200\n")
     # What was written down about it was on the volume that is gone: its manifest is fetched from inside it.
     (listed,) = fresh.verb("backups")
     assert (listed["complete"], listed["grade"]) == (True, None)
@@ -108,6 +109,8 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     assert fresh.verb("restore", "--yes")["id"] == last["id"]
     assert fresh.count() == 7
     assert list(fresh.volumes("replaced")) == [fresh.volume]
+    (new,) = fresh.volumes("data").values()
+    assert (new["AvailabilityZone"][-1], new["VolumeInitializationRate"]) == (zone, 200)
 
 
 def test_a_complete_backup_is_locked_and_copied_to_another_region(machines, aws):
