@@ -20,10 +20,17 @@ pub(in crate::verbs) async fn make_so(
     let before = cloudformation.describe_stack_events(&set.stack_id, None).await.map_err(failed)?;
     let last = before.last().map(|event| event.id.clone());
     let token = format!("qmoor-{}", Uuid::new_v4());
-    cloudformation
-        .execute_change_set(&set.id, &token)
-        .await
-        .map_err(|error| outrun(error, session))?;
+    if let Err(error) = cloudformation.execute_change_set(&set.id, &token).await {
+        // The answer to an earlier attempt may have been lost.
+        let begun = error.may_have_happened()
+            && cloudformation
+                .describe_change_set(&set.id)
+                .await
+                .is_ok_and(|set| set.execution_status.starts_with("EXECUTE_"));
+        if !begun {
+            return Err(outrun(error, session));
+        }
+    }
     let (status, events) = watch(session, &set.stack_id, last, out).await?;
     if stack::went_well(&status) {
         return Ok(());
