@@ -65,7 +65,7 @@ class Machine:
         )
 
     def start(self, more="", volume="", url=None):
-        """`qmoor serve` on it with more settings of its store and volume; `url` is where it finds AWS, if not at the emulator itself."""
+        """`qmoor serve` on it with more settings; `url` is where it finds AWS, if not at the emulator itself."""
         config = self.directory / "qmoor.toml"
         config.write_text(self.settings(more, volume))
         environment = {**(self.environment or {}), **({"AWS_ENDPOINT_URL": url} if url else {})}

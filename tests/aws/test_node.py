@@ -124,7 +124,7 @@ def test_a_complete_backup_is_locked_and_copied_to_another_region(machines, aws)
     # No rule keeps the first, and the lock does.
     assert first["id"] in {backup["id"] for backup in machine.verb("backups")}
     snapshot = machine.snapshots()[0]
-    with pytest.raises(machine.ec2.exceptions.ClientError, match="(?i)lock"):
+    with pytest.raises(machine.ec2.exceptions.ClientError, match=r"(?i)lock"):
         machine.ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
     of_it = [{"Name": "tag:qmoor:copy-of", "Values": [snapshot["SnapshotId"]]}]
     elsewhere = aws.client("ec2", region="eu-west-1").describe_snapshots(OwnerIds=["self"], Filters=of_it)

@@ -8,6 +8,7 @@ import subprocess
 from types import SimpleNamespace
 
 import pytest
+
 from conftest import IMAGE, REGION
 from rendered import AMI, BINARY, config
 from waits import until

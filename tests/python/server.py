@@ -119,9 +119,7 @@ class Elsewhere:
 
     def verb(self, *arguments, code=0):
         command = [BINARY, "--json", "--quiet", *arguments]
-        ended = subprocess.run(
-            command, check=False, capture_output=True, text=True, timeout=110, cwd=self.directory
-        )
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110, cwd=self.directory)
         assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
         return json.loads(ended.stdout.splitlines()[-1]) if code == 0 else ended.stderr
 
