@@ -106,6 +106,15 @@ def test_an_aws_that_is_gone_stops_backups_and_nothing_else(bad):
     whole(bad)
 
 
+def test_every_second_call_is_throttled_and_everything_works(bad):
+    bad.proxy.plan({"rules": [{"action": "*", "every": 2, "do": "throttle"}]})
+    assert bad.verb("backup")["warnings"] == []
+    assert bad.verb("drill")["ok"] is True
+    assert bad.verb("restore", "--yes")["points"] == 1
+    serves(bad, 2)
+    whole(bad)
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_a_bad_day_by_chance(bad, seed):
     kinds = ["throttle", "503", "delay", "cut_before", "cut_after"]

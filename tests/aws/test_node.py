@@ -165,3 +165,19 @@ def test_a_volume_that_does_not_come_off_is_removed_by_the_next_backup(machines,
     machine.verb("backup")
     assert left not in machine.volumes("scratch")
     assert machine.volumes("scratch") == {}
+
+
+def test_a_snapshot_whose_key_may_not_be_used_is_told_and_the_node_serves(machines, aws):
+    machine = machines()
+    machine.start()
+    machine.write(1)
+    machine.verb("backup")
+    aws.ask("behaviour", volumes={"error": True})
+    assert "KMS key" in machine.verb("restore", "--yes", code=1)
+    # It cannot be restored, so the drill has failed, and says why.
+    assert "failed its drill" in machine.verb("drill", code=1)
+    machine.write(2)
+    assert machine.count() == 2
+    aws.ask("usual")
+    assert machine.verb("drill")["ok"] is True
+    assert machine.volumes("scratch") == {}

@@ -146,7 +146,10 @@ impl EbsStore {
             if is_so(&vol) {
                 return Ok(vol);
             }
-            if vol.state == "error" || !pace.wait() {
+            if vol.state == "error" {
+                return Err(StoreError::VolumeBroken { volume: volume.to_owned() });
+            }
+            if !pace.wait() {
                 return Err(StoreError::VolumeStuck {
                     volume: volume.to_owned(),
                     to,
