@@ -360,12 +360,15 @@ def test_a_group_that_is_not_there_or_of_another_vpc_is_refused(node):
 
 
 def test_a_type_that_the_zone_or_the_quota_does_not_admit_is_refused(node):
-    pages = node.ec2.get_paginator("describe_instance_type_offerings").paginate(LocationType="availability-zone")
-    zones = {}
-    for offer in (offer for page in pages for offer in page["InstanceTypeOfferings"]):
-        zones.setdefault(offer["InstanceType"], set()).add(offer["Location"])
-    elsewhere = next(kind for kind in sorted(zones) if kind.startswith("c6g") and node.network.zone not in zones[kind])
-    node.refused(f"there is no {elsewhere} in {node.network.zone}, but in", aws__instance_type=elsewhere)
+    offers = node.ec2.describe_instance_type_offerings(
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": ["c8g.2xlarge"]}]
+    )["InstanceTypeOfferings"]
+    there = {offer["Location"] for offer in offers}
+    zones = {zone["ZoneName"] for zone in node.ec2.describe_availability_zones()["AvailabilityZones"]}
+    zone = min(zones - there)
+    made = node.ec2.create_subnet(VpcId=node.network.vpc, CidrBlock="10.0.3.0/24", AvailabilityZone=zone)
+    elsewhere = {"aws__subnet": made["Subnet"]["SubnetId"], "aws__zone": zone, "aws__address": "10.0.3.15"}
+    node.refused(f"there is no c8g.2xlarge in {zone}, but in {min(there)}", **elsewhere)
     node.aws.ask("behaviour", quotas={"vcpus": 4})
     node.refused("c8g.2xlarge has 8 virtual processors; 0 of the 4", "Service Quotas")
 
@@ -492,22 +495,25 @@ def test_a_change_that_fails_leaves_all_as_it_was(node):
     assert done.code == 1
     assert "no such type today; all is as it was before" in done.talk
     assert node.instance()["InstanceType"] == "c8g.2xlarge"
-    assert node.resources()["Volume"] == volume
+    assert node.volume(volume)["Size"] == 200, "it is changed last, because it cannot be taken back"
     node.up(aws__instance_type="c8g.large", aws__volume_size="300GiB")
+    assert node.volume(volume)["Size"] == 300
 
 
 def test_a_stack_that_cannot_be_taken_back_says_how_to_go_on(node):
     node.up()
+    change = {"aws__admin_groups": node.network.ray, "aws__instance_type": "c8g.large"}
     node.aws.ask("fail", what="Machine", operation="update", reason="no such type today")
-    node.aws.ask("fail", what="Machine", operation="rollback", reason="nor the old one")
-    done = node.run("up", "--yes", aws__instance_type="c8g.large")
+    node.aws.ask("fail", what="Group", operation="rollback", reason="nor the old rules")
+    done = node.run("up", "--yes", **change)
     assert done.code == 1
-    assert "no such type today" in done.talk and "continue-update-rollback" in done.talk
+    assert "Machine (AWS::EC2::Instance): no such type today" in done.talk, "the first cause, not the last event"
+    assert "UPDATE_ROLLBACK_FAILED" in done.talk and "continue-update-rollback" in done.talk
     words = ("is in UPDATE_ROLLBACK_FAILED", f"continue-update-rollback --stack-name {STACK} --region {REGION}")
     node.refused(*words)
     node.cloudformation.continue_update_rollback(StackName=STACK)
     until(lambda: node.stacks()[STACK]["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE", "the rollback")
-    node.up(aws__instance_type="c8g.large")
+    node.up(**change)
 
 
 def test_throttled_on_every_second_call_and_cut_off_it_still_gets_there(node, faults):

@@ -245,6 +245,51 @@ pub fn makes_the_machine_anew(changes: &[Change]) -> bool {
     changes.iter().any(|change| change.name == MACHINE && anew(change.effect))
 }
 
+/// One of the changes that are made one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The machine is taken away: to this template. It is shut down before.
+    TakeMachine(Value),
+    /// All but the volume is changed: to this template.
+    AllButVolume(Value),
+    /// All is changed that is left.
+    Rest,
+}
+
+/// In which steps `changes` are made, from the template `before` to `template`. `machine` is the one that is there.
+///
+/// The machine goes before another one comes. And the volume is changed last and alone: it cannot shrink, and can be
+/// changed once in six hours, so that CloudFormation could not take back what it did to it when something else fails.
+#[must_use]
+pub fn steps(
+    changes: &[Change],
+    before: Option<&Value>,
+    template: &Value,
+    machine: Option<&str>,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let (Some(before), Some(machine)) = (before, machine)
+        && makes_the_machine_anew(changes)
+    {
+        steps.push(Step::TakeMachine(without_machine(before, machine)));
+    }
+    let volume = before.and_then(|before| before.pointer("/Resources/Volume"));
+    let changes_volume =
+        changes.iter().any(|change| change.name == VOLUME && change.effect == Effect::Changes);
+    if let Some(volume) = volume
+        && changes_volume
+        && changes.len() > 1
+    {
+        let mut kept = template.clone();
+        if let Some(own) = kept.pointer_mut("/Resources/Volume") {
+            *own = volume.clone();
+        }
+        steps.push(Step::AllButVolume(kept));
+    }
+    steps.push(Step::Rest);
+    steps
+}
+
 /// What a template that was deployed says, and the file does not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Deployed {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::super::change::{
-    Detail, Effect, Told, changes, deployed, drop_volume, makes_the_machine_anew, refusals,
-    without_machine,
+    Detail, Effect, Step, Told, changes, deployed, drop_volume, makes_the_machine_anew, refusals,
+    steps, without_machine,
 };
 use super::super::template::{Resolved, template};
 use super::{config, made, references, resolved};
@@ -217,4 +217,25 @@ fn without_its_machine_a_template_still_names_the_one_that_was_there() {
     for kept in ["Volume", "Interface", "AdminSecret"] {
         assert_eq!(rest["Resources"][kept], before["Resources"][kept]);
     }
+}
+
+#[test]
+fn a_volume_is_changed_last_and_alone_because_it_cannot_be_taken_back() {
+    let (before, after) = (made(&[]), made(&[("aws.volume_size", "\"300GiB\"")]));
+    let grown = volume("False", &[("Size", "Never", None)]);
+    let smaller = machine("Conditional", &[("InstanceType", "Conditionally", None)]);
+    let alone = changes(std::slice::from_ref(&grown));
+    assert_eq!(steps(&alone, Some(&before), &after, Some("i-1")), [Step::Rest]);
+    let both = changes(&[grown.clone(), smaller]);
+    let found = steps(&both, Some(&before), &after, Some("i-1"));
+    let [Step::AllButVolume(first), Step::Rest] = found.as_slice() else { panic!("{found:?}") };
+    assert_eq!(first["Resources"]["Volume"]["Properties"]["Size"], 200);
+    assert_eq!(first["Resources"]["Machine"], after["Resources"]["Machine"]);
+
+    let anew = changes(&[grown, machine("True", &[("ImageId", "Always", None)])]);
+    let found = steps(&anew, Some(&before), &after, Some("i-1"));
+    assert!(matches!(found.as_slice(), [Step::TakeMachine(_), Step::AllButVolume(_), Step::Rest]));
+    let none = steps(&anew, Some(&before), &after, None);
+    assert!(matches!(none.as_slice(), [Step::AllButVolume(_), Step::Rest]), "it is gone already");
+    assert_eq!(steps(&changes(&[]), None, &after, None), [Step::Rest]);
 }
