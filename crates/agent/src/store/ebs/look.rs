@@ -127,7 +127,7 @@ impl EbsStore {
         if vol.state == "deleting" || vol.state == "deleted" {
             return Ok(());
         }
-        if vol.state != "available" {
+        if !matches!(vol.state.as_str(), "available" | "error") {
             self.cloud.detach(vol)?;
             self.until(&vol.id, "be detached", |vol| vol.state == "available")?;
         }
