@@ -18,11 +18,11 @@ REGION = "us-east-1"
 class Machine:
     """An instance with one data volume, as the stack leaves it: formatted by the user data, not yet mounted."""
 
-    def __init__(self, ec2, devices, directory, *, filesystem="xfs", name="rag", gib=1, environment=None):
+    def __init__(self, ec2, devices, directory, *, filesystem="xfs", name="rag", gib=1, zone="a", environment=None):
         self.ec2, self.devices, self.name, self.environment = ec2, devices, name, environment
         self.directory = Path(directory)
         image = ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["arm64"]}])["Images"][0]
-        zone = f"{REGION}a"
+        zone = f"{REGION}{zone}"
         made = ec2.run_instances(
             ImageId=image["ImageId"],
             InstanceType="c8g.large",
@@ -65,7 +65,7 @@ class Machine:
         )
 
     def start(self, more="", volume="", url=None):
-        """`qmoor serve` on it with more settings of its store and volume; `url` is where it finds AWS, if not at the emulator itself."""
+        """`qmoor serve` on it with more settings; `url` is where it finds AWS, if not at the emulator itself."""
         config = self.directory / "qmoor.toml"
         config.write_text(self.settings(more, volume))
         environment = {**(self.environment or {}), **({"AWS_ENDPOINT_URL": url} if url else {})}

@@ -67,13 +67,13 @@ def encryption(template):
 
 
 def kept(template):
-    """The data stays, whatever becomes of the stack."""
+    """The data stays, whatever becomes of the stack; a blank volume of a stack that was never made need not."""
     volumes = [(name, it) for name, it in template["Resources"].items() if it["Type"] == "AWS::EC2::Volume"]
     return [
         f"{name}: {policy}"
         for name, it in volumes
         for policy in ("DeletionPolicy", "UpdateReplacePolicy")
-        if it.get(policy) != "Retain"
+        if it.get(policy) not in ("Retain", "RetainExceptOnCreate")
     ]
 
 

@@ -90,7 +90,8 @@ def test_what_no_rule_keeps_is_deleted(machines):
     assert {folder.name for folder in (machine.mount / "store").iterdir()} == kept
 
 
-def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_are_gone(machines):
+@pytest.mark.parametrize("zone", ["a", "b"])
+def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_are_gone(machines, zone):
     old = machines()
     old.start()
     old.write(1, 2, 3, 4, 5, 6, 7)
@@ -98,8 +99,8 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     old.stop()
     old.ec2.terminate_instances(InstanceIds=[old.instance])
     old.ec2.delete_volume(VolumeId=old.volume)
-    fresh = machines()
-    fresh.start()
+    fresh = machines(zone=zone)
+    fresh.start(volume="initialization_rate = 200\n")
     # What was written down about it was on the volume that is gone: its manifest is fetched from inside it.
     (listed,) = fresh.verb("backups")
     assert (listed["complete"], listed["grade"]) == (True, None)
@@ -108,6 +109,8 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     assert fresh.verb("restore", "--yes")["id"] == last["id"]
     assert fresh.count() == 7
     assert list(fresh.volumes("replaced")) == [fresh.volume]
+    (new,) = fresh.volumes("data").values()
+    assert (new["AvailabilityZone"][-1], new["VolumeInitializationRate"]) == (zone, 200)
 
 
 def test_a_complete_backup_is_locked_and_copied_to_another_region(machines, aws):
@@ -121,7 +124,7 @@ def test_a_complete_backup_is_locked_and_copied_to_another_region(machines, aws)
     # No rule keeps the first, and the lock does.
     assert first["id"] in {backup["id"] for backup in machine.verb("backups")}
     snapshot = machine.snapshots()[0]
-    with pytest.raises(machine.ec2.exceptions.ClientError, match="(?i)lock"):
+    with pytest.raises(machine.ec2.exceptions.ClientError, match=r"(?i)lock"):
         machine.ec2.delete_snapshot(SnapshotId=snapshot["SnapshotId"])
     of_it = [{"Name": "tag:qmoor:copy-of", "Values": [snapshot["SnapshotId"]]}]
     elsewhere = aws.client("ec2", region="eu-west-1").describe_snapshots(OwnerIds=["self"], Filters=of_it)
@@ -161,4 +164,20 @@ def test_a_volume_that_does_not_come_off_is_removed_by_the_next_backup(machines,
     aws.ask("usual")
     machine.verb("backup")
     assert left not in machine.volumes("scratch")
+    assert machine.volumes("scratch") == {}
+
+
+def test_a_snapshot_whose_key_may_not_be_used_is_told_and_the_node_serves(machines, aws):
+    machine = machines()
+    machine.start()
+    machine.write(1)
+    machine.verb("backup")
+    aws.ask("behaviour", volumes={"error": True})
+    assert "KMS key" in machine.verb("restore", "--yes", code=1)
+    # It cannot be restored, so the drill has failed, and says why.
+    assert "failed its drill" in machine.verb("drill", code=1)
+    machine.write(2)
+    assert machine.count() == 2
+    aws.ask("usual")
+    assert machine.verb("drill")["ok"] is True
     assert machine.volumes("scratch") == {}

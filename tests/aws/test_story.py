@@ -31,7 +31,7 @@ def outputs(cloudformation, stack):
 class Story:
     """A stack, and the agent on its volume."""
 
-    def __init__(self, aws, network, directory):
+    def __init__(self, aws, network, directory, **more):
         self.aws, self.directory = aws, directory
         settings = {
             "node__name": "docs",
@@ -46,6 +46,7 @@ class Story:
             "aws__volume_throughput": 125,
             "aws__instance_type": "c8g.large",
             "engine__kind": "embedded",
+            **more,
         }
         # What the operator has, on a laptop.
         self.file = config(directory, **settings)
@@ -117,6 +118,28 @@ def story(aws, network, tmp_path):
     told.boot()
     yield told
     told.end()
+
+
+def test_the_keys_may_be_parameters_instead(aws, network, tmp_path):
+    told = Story(aws, network, tmp_path, aws__secrets="parameterstore")
+    told.qmoor("up", "--yes")
+    told.boot()
+    try:
+
+        def key(role):
+            parameters = aws.client("ssm")
+            found = parameters.get_parameter(Name=f"/qmoor/docs/{role}", WithDecryption=True)["Parameter"]
+            assert found["Type"] == "SecureString"
+            return found["Value"]
+
+        # The agent has made them, at its first start.
+        before = key("search")
+        assert (told.status(before), told.status(key("index"))) == (200, 200)
+        assert told.qmoor("remote", "keys", "rotate", "search")["kept_in"] == "/qmoor/docs/search"
+        assert key("search") != before
+        assert {told.status(key("search")), told.status(before)} == {200}
+    finally:
+        told.end()
 
 
 def execution(aws, machine):

@@ -21,6 +21,11 @@ VARIANTS = {
         "aws__kms_key": "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
         "aws__binary_url": "s3://builds/qmoor/1/qmoor",
     },
+    "copies": {
+        "store__copy_region": "eu-west-1",
+        "store__lock": "governance",
+        "aws__kms_key": "arn:aws:kms:eu-central-1:123456789012:key/01234567-89ab-cdef-0123-456789abcdef",
+    },
     "restic": {"store__kind": "restic", "engine__kind": "embedded", "aws__alarm_email": ""},
 }
 

@@ -111,16 +111,29 @@ def start_node(directory, settings=""):
     return node.wait_until_ready()
 
 
+class Elsewhere:
+    """A place without a node: what a verb reaches from there, the environment says."""
+
+    def __init__(self, directory):
+        self.directory = directory
+
+    def verb(self, *arguments, code=0):
+        command = [BINARY, "--json", "--quiet", *arguments]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=110, cwd=self.directory)
+        assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr)
+        return json.loads(ended.stdout.splitlines()[-1]) if code == 0 else ended.stderr
+
+
+def run(node, *arguments):
+    """A verb on a node's configuration, however it ends."""
+    config = node.log.parent / "qmoor.toml"
+    command = [BINARY, "--config", config, "--json", "--quiet", *arguments]
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=110)
+
+
 def verb(node, *arguments, code=0):
     """A verb on a node's configuration: what it printed as JSON, or said on stderr when it fails."""
-    config = node.log.parent / "qmoor.toml"
-    ended = subprocess.run(
-        [BINARY, "--config", config, "--json", "--quiet", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=110,
-    )
+    ended = run(node, *arguments)
     assert ended.returncode == code, (ended.returncode, ended.stdout, ended.stderr, node.tail())
     return json.loads(ended.stdout.splitlines()[-1]) if code == 0 else ended.stderr
 

@@ -69,3 +69,26 @@ def test_a_backup_that_is_not_waited_for_goes_on_by_itself(node):
     server.verb(node, "backup", "--lock-wait", "60s")
     ids = [backup["id"] for backup in server.verb(node, "backups") if backup["complete"]]
     assert begun["id"] in ids
+
+
+def test_an_operator_elsewhere_does_it_through_the_gateway_with_the_admin_key(node, monkeypatch, tmp_path):
+    monkeypatch.setenv("QMOOR_NODE", node.url)
+    monkeypatch.setenv("QMOOR_NODE_KEY", node.ready["keys"]["admin"])
+    # Nothing here but the address and the key: neither the file nor the socket of the node.
+    elsewhere = server.Elsewhere(tmp_path)
+    assert elsewhere.verb("status")["node"]["gate"]["phase"] == "open"
+    made = elsewhere.verb("backup", "--batch-id", "from afar")
+    assert made["grade"] == "clean"
+    assert made["id"] in [backup["id"] for backup in server.verb(node, "backups")]
+    assert elsewhere.verb("drill", made["id"])["ok"] is True
+    assert elsewhere.verb("keys", "rotate", "search")["key"].startswith("qm_search_")
+    for role in ("search", "index"):
+        monkeypatch.setenv("QMOOR_NODE_KEY", node.ready["keys"][role])
+        assert "error:" in elsewhere.verb("backups", code=1)
+        refused = httpx.post(f"{node.url}/qmoor/v1/agent/prune", headers={"api-key": node.ready["keys"][role]}, json={})
+        assert refused.status_code == 403
+    assert httpx.get(f"{node.url}/qmoor/v1/agent/status").status_code == 401
+    monkeypatch.setenv("QMOOR_NODE", "https://127.0.0.1:1")
+    assert "no address of a gateway" in elsewhere.verb("status", code=2)
+    monkeypatch.delenv("QMOOR_NODE_KEY")
+    assert "no variable" in elsewhere.verb("status", code=2)

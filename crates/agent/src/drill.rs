@@ -141,6 +141,9 @@ fn proves_nothing(error: &NodeError) -> bool {
                     | StoreError::Vanished { .. }
                     | StoreError::Unfit { .. }
                     | StoreError::NoImage
+                    // AWS that cannot be asked, or is slow, says nothing about a snapshot.
+                    | StoreError::Aws(_)
+                    | StoreError::VolumeStuck { .. }
                     | StoreError::Volume(
                         VolumeError::Io { .. }
                             | VolumeError::ToolMissing { .. }

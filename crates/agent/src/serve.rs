@@ -120,7 +120,7 @@ pub async fn serve(
 
     tokio::pin!(shutdown);
     let outcome = tokio::select! {
-        outcome = run(&agent, new_keys, on_ready) => outcome,
+        outcome = Box::pin(run(&agent, new_keys, on_ready)) => outcome,
         () = shutdown.as_mut() => Ok(()),
     };
     tracing::info!("shutting down");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_runtime::invocation_id::InvocationIdInterceptor;
@@ -117,6 +118,9 @@ pub(crate) async fn send(
             let reason = causes(&failed);
             AwsError::Malformed { service, action, endpoint, reason, may_have_happened }
         }
+        SdkError::DispatchFailure(_) if let Some(reason) = no_credentials(&failed) => {
+            AwsError::Credentials { reason }
+        }
         SdkError::DispatchFailure(_) => {
             let reason = causes(&failed);
             AwsError::Connect { service, action, endpoint, reason, may_have_happened }
@@ -124,6 +128,23 @@ pub(crate) async fn send(
         // Nothing was sent: the identity is what is resolved before that.
         _ => AwsError::Credentials { reason: causes(&failed) },
     })
+}
+
+/// Why there are no credentials, if that is why nothing was sent.
+fn no_credentials(error: &(dyn std::error::Error + 'static)) -> Option<String> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        match error.downcast_ref::<CredentialsError>() {
+            Some(CredentialsError::CredentialsNotLoaded(_)) => {
+                return Some(
+                    "neither the environment, the profile nor an instance role has any".to_owned(),
+                );
+            }
+            Some(error) => return Some(causes(error)),
+            None => next = error.source(),
+        }
+    }
+    None
 }
 
 /// The key of the request id among an error's extras.
@@ -160,8 +181,8 @@ fn operation(
 ) -> Result<Sent, AwsError> {
     let content_type = request.content_type.clone();
     let target = request.target.clone();
-    let uri = endpoint.parse::<http::Uri>().ok().filter(|uri| uri.host().is_some());
-    if uri.is_none() {
+    let uri = endpoint.parse::<http::Uri>().ok();
+    if !uri.is_some_and(|uri| matches!(uri.scheme_str(), Some("http" | "https"))) {
         return Err(AwsError::Settings {
             what: format!("`{endpoint}` is not an address of {}", service.id),
             hint: "AWS_ENDPOINT_URL and its forms hold a URL such as http://127.0.0.1:5000",

@@ -165,17 +165,22 @@ pub(crate) fn is_throttling(code: &str) -> bool {
 
 /// The messages of an error and its causes, without those that repeat the one before.
 pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
+    let mut text = line(error);
     let mut next = error.source();
     while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.ends_with(&words) {
+        let words = line(cause);
+        if !text.contains(&words) {
             text.push_str(": ");
             text.push_str(&words);
         }
         next = cause.source();
     }
     text
+}
+
+/// The message of an error in one line.
+fn line(error: &dyn std::error::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn unsure(may_have_happened: bool) -> &'static str {

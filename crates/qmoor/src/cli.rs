@@ -30,6 +30,18 @@ pub(crate) struct Global {
     /// Configuration file [default: ./qmoor.toml if there is one, else the defaults]
     #[arg(long, global = true, value_name = "FILE", env = "QMOOR_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// A node elsewhere, by its gateway: http://HOST:PORT [default: the node on this host]
+    #[arg(long, global = true, value_name = "URL", env = "QMOOR_NODE")]
+    pub(crate) node: Option<String>,
+    /// Where its admin key is: env:NAME or file:PATH
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHERE",
+        default_value = "env:QMOOR_NODE_KEY",
+        hide_default_value = false
+    )]
+    pub(crate) node_key: String,
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -383,6 +395,8 @@ pub(crate) struct Pin {
 #[derive(Debug, Args)]
 pub(crate) struct Upgrade {
     /// The version, such as 1.19.1; at most one minor version above the present one
+    // Under another name than its own, which is that of the flag that every verb has.
+    #[arg(id = "to", value_name = "VERSION")]
     pub(crate) version: String,
     #[command(flatten)]
     pub(crate) lock: Patience,

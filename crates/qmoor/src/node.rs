@@ -55,12 +55,14 @@ pub(crate) async fn target(
     role: Role,
 ) -> Result<Target, CliError> {
     // A key that was named and is not there is said before anybody is asked.
-    let named = connection.key.as_deref().map(key_from).transpose()?;
+    let named = connection.key.as_deref().map(|place| key_from("--key", place)).transpose()?;
     let grpc_url = match &connection.url {
         Some(url) => url.clone(),
         None => {
-            let status =
-                agent(&config(global)?).status().await.map_err(|error| agent_error(&error))?;
+            let status = agent(global, &config(global)?)?
+                .status()
+                .await
+                .map_err(|error| agent_error(&error))?;
             let address =
                 status.grpc.ok_or_else(|| CliError::failed("the node listens nowhere yet"))?;
             format!("http://{address}")
@@ -71,43 +73,49 @@ pub(crate) async fn target(
         None => match std::env::var("QMOOR_KEY") {
             Ok(key) if !key.is_empty() => Some(key),
             Ok(_) | Err(_) if connection.url.is_some() => None,
-            Ok(_) | Err(_) => session_key(&config(global)?, role).await?,
+            Ok(_) | Err(_) => session_key(global, &config(global)?, role).await?,
         },
     };
     Ok(Target { grpc_url, collection: connection.collection.clone(), key: key.map(Secret::new) })
 }
 
 /// `env:NAME` or `file:PATH`: a key itself never stands on a command line.
-fn key_from(place: &str) -> Result<String, CliError> {
+fn key_from(flag: &str, place: &str) -> Result<String, CliError> {
     let key = match place.split_once(':') {
         Some(("env", name)) => std::env::var(name)
-            .map_err(|_| CliError::usage(format!("--key: there is no variable `{name}`")))?,
+            .map_err(|_| CliError::usage(format!("{flag}: there is no variable `{name}`")))?,
         Some(("file", path)) => fs_err::read_to_string(Path::new(path))
-            .map_err(|error| CliError::usage(format!("--key: {error}")))?,
+            .map_err(|error| CliError::usage(format!("{flag}: {error}")))?,
         Some(_) | None => {
-            return Err(CliError::usage(
-                "--key is env:NAME or file:PATH, so that no key stands on a command line",
-            ));
+            return Err(CliError::usage(format!(
+                "{flag} is env:NAME or file:PATH, so that no key stands on a command line"
+            )));
         }
     };
     let key = key.trim();
     if key.is_empty() {
-        return Err(CliError::usage(format!("--key: the key at `{place}` is empty")));
+        return Err(CliError::usage(format!("{flag}: the key at `{place}` is empty")));
     }
     Ok(key.to_owned())
 }
 
 /// A key for this role from the agent on this host, which trusts whoever may open its socket.
-async fn session_key(config: &Config, role: Role) -> Result<Option<String>, CliError> {
-    match agent(config).session_key(role).await {
+async fn session_key(
+    global: &Global,
+    config: &Config,
+    role: Role,
+) -> Result<Option<String>, CliError> {
+    match agent(global, config)?.session_key(role).await {
         Ok(fresh) => Ok(Some(fresh.key)),
         Err(error) => Err(agent_error(&error)),
     }
 }
 
-/// The way to the agent of this node.
-pub(crate) fn agent(config: &Config) -> Client {
-    Client::new(&config.node.state)
+/// The way to the agent: of the node that is named, or of the one on this host.
+pub(crate) fn agent(global: &Global, config: &Config) -> Result<Client, CliError> {
+    let Some(url) = &global.node else { return Ok(Client::new(&config.node.state)) };
+    let key = qmoor_agent::keys::Secret::new(key_from("--node-key", &global.node_key)?);
+    Client::through(url, key).map_err(|error| agent_error(&error))
 }
 
 /// An agent's refusal with its hint and exit code.
@@ -122,6 +130,7 @@ pub(crate) fn agent_error(error: &ClientError) -> CliError {
         ClientError::NotRunning { .. }
         | ClientError::Connect { .. }
         | ClientError::Broken { .. } => CliError::failed(message),
+        ClientError::NotAGateway { .. } => CliError::usage(message),
     };
     let step = next_step(&failure.message).map(str::to_owned);
     failure.maybe_hint(error.hint().or(step))

@@ -11,6 +11,7 @@ use qmoor_agent::prune::{self, PruneReport};
 use qmoor_agent::restore::{self, RestorePlan, RestoreReport};
 use qmoor_plan::config::Config;
 
+use crate::cli::Global;
 use crate::error::CliError;
 use crate::node::{agent, agent_error};
 use crate::output::Output;
@@ -24,9 +25,24 @@ pub(crate) enum Reach {
 }
 
 impl Reach {
-    /// Finds out whether an agent runs. `why` is what the lock says while this process has it.
-    pub(crate) async fn new(config: Config, why: &str, out: Output) -> Result<Self, CliError> {
-        let agent = agent(&config);
+    /// The node that `global` names, or the one on this host. `why` is what the lock says while this process has it.
+    pub(crate) async fn new(
+        global: &Global,
+        config: Config,
+        why: &str,
+        out: Output,
+    ) -> Result<Self, CliError> {
+        if global.node.is_none() {
+            return Self::here(config, why, out).await;
+        }
+        let agent = agent(global, &config)?;
+        agent.status().await.map_err(|error| agent_error(&error))?;
+        Ok(Self::Agent(agent, out))
+    }
+
+    /// The node on this host: through its agent if one runs.
+    pub(crate) async fn here(config: Config, why: &str, out: Output) -> Result<Self, CliError> {
+        let agent = Client::new(&config.node.state);
         match agent.status().await {
             Ok(_) => Ok(Self::Agent(agent, out)),
             Err(ClientError::NotRunning { .. }) => {

@@ -1,4 +1,4 @@
-//! Asks a running agent on this host, over its control socket.
+//! Asks a running agent: on this host over its control socket, from elsewhere over its gateway with the admin key.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,17 +11,20 @@ use hyper_util::rt::TokioIo;
 use qmoor_plan::access::Role;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 
+use super::public::REMOTE;
 use super::socket::FILE;
 use super::wire::{
-    BackupChoice, Begun, Failure, FreshKey, HoldReport, HoldRequest, IdRequest, PinReport,
-    PinRequest, PruneRequest, ReleaseReport, RoleRequest, RotateRequest, Status, UpgradeRequest,
+    BackupChoice, Begun, Failure, FailureKind, FreshKey, HoldReport, HoldRequest, IdRequest,
+    PinReport, PinRequest, PruneRequest, ReleaseReport, RoleRequest, RotateRequest, Status,
+    UpgradeRequest,
 };
 use crate::backup::{BackupPlan, BackupReport, BackupRequest};
 use crate::catalogue::BackupInfo;
 use crate::drill::DrillReport;
-use crate::keys::KeyInfo;
+use crate::keys::{KeyInfo, Secret};
 use crate::node::Progress;
 use crate::prune::PruneReport;
 use crate::restore::{RestorePlan, RestoreReport};
@@ -41,10 +44,14 @@ const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 pub enum ClientError {
     #[error("no agent runs here (nothing answers at `{}`)", path.display())]
     NotRunning { path: PathBuf },
-    #[error("the control socket `{}` cannot be opened", path.display())]
+    #[error("`{}` cannot be reached", path.display())]
     Connect { path: PathBuf, source: std::io::Error },
     #[error("{}", .0.message)]
     Refused(Failure),
+    #[error(
+        "`{url}` is no address of a gateway (hint: http://HOST:PORT; with TLS, `qmoor remote` goes through SSM)"
+    )]
+    NotAGateway { url: String },
     #[error("the agent's answer broke off: {reason}")]
     Broken { reason: String },
 }
@@ -56,22 +63,39 @@ impl ClientError {
         match self {
             Self::NotRunning { .. } => Some("`qmoor serve` starts the node".to_owned()),
             Self::Refused(failure) => failure.hint.clone(),
-            Self::Connect { .. } | Self::Broken { .. } => None,
+            Self::Connect { .. } | Self::Broken { .. } | Self::NotAGateway { .. } => None,
         }
     }
 }
 
 /// The way to the agent of one node.
 #[derive(Debug, Clone)]
-pub struct Client {
-    path: PathBuf,
+pub struct Client(Way);
+
+#[derive(Debug, Clone)]
+enum Way {
+    Socket(PathBuf),
+    Gateway { address: String, key: Secret },
 }
 
 impl Client {
     /// The agent that has this state directory. Nothing is opened yet.
     #[must_use]
     pub fn new(state: &Path) -> Self {
-        Self { path: state.join(FILE) }
+        Self(Way::Socket(state.join(FILE)))
+    }
+
+    /// The agent whose gateway listens at `url`, which is `http://HOST:PORT`; `key` is an admin key of it.
+    ///
+    /// # Errors
+    /// When `url` is of another kind.
+    pub fn through(url: &str, key: Secret) -> Result<Self, ClientError> {
+        let not = || ClientError::NotAGateway { url: url.to_owned() };
+        let uri: http::Uri = url.parse().map_err(|_| not())?;
+        let plain = uri.scheme_str() == Some("http") && matches!(uri.path(), "" | "/");
+        let authority = uri.authority().filter(|_| plain).ok_or_else(not)?;
+        let port = authority.port_u16().unwrap_or(80);
+        Ok(Self(Way::Gateway { address: format!("{}:{port}", authority.host()), key }))
     }
 
     /// The node at this moment.
@@ -299,38 +323,58 @@ impl Client {
         body: &(impl serde::Serialize + Sync),
     ) -> Result<Response<Incoming>, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| broken(&error))?;
-        let connecting = tokio::time::timeout(CONNECT_TIMEOUT, UnixStream::connect(&self.path));
-        let stream = match connecting.await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error))
-                if matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
-                ) =>
-            {
-                return Err(ClientError::NotRunning { path: self.path.clone() });
+        let request = Request::builder().method(method);
+        match &self.0 {
+            Way::Socket(socket) => {
+                let stream = connected(socket, UnixStream::connect(socket)).await?;
+                let request = request.uri(path).header(http::header::HOST, "agent");
+                sent(stream, request, body).await
             }
-            Ok(Err(source)) => {
-                return Err(ClientError::Connect { path: self.path.clone(), source });
+            Way::Gateway { address, key } => {
+                let stream = connected(Path::new(address), TcpStream::connect(address)).await?;
+                let request = request
+                    .uri(format!("{REMOTE}{path}"))
+                    .header(http::header::HOST, address)
+                    .header("api-key", key.expose());
+                sent(stream, request, body).await
             }
-            Err(_) => {
-                let source = std::io::ErrorKind::TimedOut.into();
-                return Err(ClientError::Connect { path: self.path.clone(), source });
-            }
-        };
-        let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
-            .await
-            .map_err(|error| broken(&error))?;
-        // Ends with the response's body.
-        tokio::spawn(connection);
-        let request = Request::builder()
-            .method(method)
-            .uri(path)
-            .header(http::header::HOST, "agent")
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|error| broken(&error))?;
-        sender.send_request(request).await.map_err(|error| broken(&error))
+        }
     }
+}
+
+/// `place` is what errors name.
+async fn connected<S>(
+    place: &Path,
+    connecting: impl Future<Output = std::io::Result<S>>,
+) -> Result<S, ClientError> {
+    let path = place.to_owned();
+    match tokio::time::timeout(CONNECT_TIMEOUT, connecting).await {
+        Ok(Ok(stream)) => Ok(stream),
+        Ok(Err(error))
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused
+            ) =>
+        {
+            Err(ClientError::NotRunning { path })
+        }
+        Ok(Err(source)) => Err(ClientError::Connect { path, source }),
+        Err(_) => Err(ClientError::Connect { path, source: std::io::ErrorKind::TimedOut.into() }),
+    }
+}
+
+async fn sent(
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    request: http::request::Builder,
+    body: Vec<u8>,
+) -> Result<Response<Incoming>, ClientError> {
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .map_err(|error| broken(&error))?;
+    // Ends with the response's body.
+    tokio::spawn(connection);
+    let request = request.body(Full::new(Bytes::from(body))).map_err(|error| broken(&error))?;
+    sender.send_request(request).await.map_err(|error| broken(&error))
 }
 
 /// One line of a job's answer.
@@ -380,6 +424,16 @@ impl Lines {
     }
 }
 
+#[derive(serde::Deserialize)]
+struct TurnedAway {
+    status: TurnedAwayStatus,
+}
+
+#[derive(serde::Deserialize)]
+struct TurnedAwayStatus {
+    error: String,
+}
+
 fn choice(id: &str) -> BackupChoice {
     BackupChoice { id: Some(id.to_owned()) }
 }
@@ -389,6 +443,11 @@ fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ClientError> {
 }
 
 fn refusal(bytes: &[u8]) -> ClientError {
+    // The gateway itself refuses as Qdrant does.
+    if let Ok(turned_away) = serde_json::from_slice::<TurnedAway>(bytes) {
+        let failure = Failure::new(FailureKind::Failed, turned_away.status.error);
+        return ClientError::Refused(failure);
+    }
     #[derive(serde::Deserialize)]
     struct Refused {
         error: Failure,

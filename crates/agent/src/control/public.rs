@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
+use qmoor_plan::access::Role;
 use qmoor_plan::backup::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::agent::Agent;
 use super::jobs::{Job, broke_off, failure};
 use super::reply::{body, one};
+use super::routes::private;
 use super::wire::{Begun, Failure, FailureKind};
 use crate::backup::BackupRequest;
 use crate::catalogue::{self, BackupInfo};
@@ -18,6 +20,9 @@ use crate::gateway::answer::{Body, json};
 use crate::keys::KeyInfo;
 
 const BACKUPS: &str = "/qmoor/v1/backups";
+/// What stands behind it is asked of the agent as over its control socket. It is on no list, so only the admin key gets
+/// here.
+pub(super) const REMOTE: &str = "/qmoor/v1/agent";
 
 /// The body of `POST /qmoor/v1/backups`.
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +73,12 @@ pub(crate) async fn public(
 ) -> Response<Body> {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
+    if let Some(asked) =
+        path.strip_prefix(REMOTE).filter(|asked| asked.starts_with('/') && is_admin)
+    {
+        return remote(agent, asked, request).await;
+    }
     let id = path.strip_prefix(BACKUPS).and_then(|rest| rest.strip_prefix('/'));
     match (&method, path.as_str(), id) {
         (&Method::GET, "/qmoor/v1/status", _) => one(Ok(agent.status())),
@@ -80,6 +91,18 @@ pub(crate) async fn public(
             FailureKind::Unknown,
             format!("there is no {method} {path}"),
         ))),
+    }
+}
+
+/// An operator from afar.
+async fn remote(agent: &Arc<Agent>, asked: &str, mut request: Request<Incoming>) -> Response<Body> {
+    match asked.parse() {
+        Ok(uri) => {
+            *request.uri_mut() = uri;
+            let Ok(response) = private(Arc::clone(agent), request).await;
+            response
+        }
+        Err(_) => one::<()>(Err(Failure::new(FailureKind::Usage, "that is no path".to_owned()))),
     }
 }
 

@@ -345,6 +345,14 @@ pub enum StoreError {
         /// What EBS says about it, after a colon.
         why: String,
     },
+    /// A volume of a snapshot came out broken.
+    #[error(
+        "no volume can be made of the snapshot: {volume} came out broken (hint: usually its KMS key may not be used: see the key's policy, and the role of this machine)"
+    )]
+    VolumeBroken {
+        /// The volume.
+        volume: String,
+    },
     /// A volume did not become what was asked for in time.
     #[error(
         "the volume {volume} did not come to {to}: it is {state} (hint: `aws ec2 describe-volumes --volume-ids {volume}`; what is left over is removed by the next backup or prune)"

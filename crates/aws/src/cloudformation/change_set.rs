@@ -22,7 +22,7 @@ pub enum ChangeSetKind {
 pub struct NewChangeSet<'a> {
     /// The stack's name.
     pub stack: &'a str,
-    /// The change set's own name.
+    /// The change set's own name, which no other has.
     pub name: &'a str,
     /// Whether the stack is there already.
     pub kind: ChangeSetKind,
@@ -167,6 +167,10 @@ fn changes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Vec<Chan
     Ok(wrapped.into_iter().filter_map(|change| change.resource_change).collect())
 }
 
+fn is_taken(error: &AwsError) -> bool {
+    error.code() == Some("AlreadyExistsException")
+}
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Made {
@@ -195,8 +199,20 @@ impl CloudFormation {
             query = query.set(format!("Parameters.member.{place}.ParameterKey"), key);
             query = query.set(format!("Parameters.member.{place}.ParameterValue"), value);
         }
-        let made: Made = query.result().await?;
-        Ok(made.id)
+        let made: Result<Made, AwsError> = query.result().await;
+        match made {
+            Ok(made) => Ok(made.id),
+            // The answer to an earlier attempt was lost: a name that nobody else has was taken by it.
+            Err(error) if is_taken(&error) && error.may_have_happened() => {
+                let ours = self
+                    .query("DescribeChangeSet")
+                    .set("StackName", new.stack)
+                    .set("ChangeSetName", new.name);
+                let found: ChangeSet = ours.result().await?;
+                Ok(found.id)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// A change set with all its changes.

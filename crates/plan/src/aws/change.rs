@@ -14,6 +14,11 @@ const ATTACHMENT: &str = "Attachment";
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-instance.html>
 const RESTARTS: &[&str] = &["EbsOptimized", "InstanceType", "UserData"];
 
+/// Properties of a volume that CloudFormation does not change, nor is the volume replaced for them.
+///
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-ec2-volume.html>
+const FIXED: &[&str] = &["AvailabilityZone", "Encrypted", "KmsKeyId", "OutpostArn", "SnapshotId"];
+
 /// What CloudFormation says happens to one resource.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
@@ -97,11 +102,12 @@ pub struct Change {
     pub properties: Vec<String>,
 }
 
-/// What happens to each resource.
+/// What happens to each resource. One that is only told because it names another that stays is left out.
 #[must_use]
 pub fn changes(told: &[Told]) -> Vec<Change> {
-    told.iter()
-        .map(|one| {
+    let changed = told.iter().filter_map(|one| Some((one, effect(one, told, told.len())?)));
+    changed
+        .map(|(one, effect)| {
             let mut properties: Vec<String> =
                 one.details.iter().map(|detail| detail.property.clone()).collect();
             properties.sort_unstable();
@@ -110,42 +116,71 @@ pub fn changes(told: &[Told]) -> Vec<Change> {
                 name: one.name.clone(),
                 kind: one.kind.clone(),
                 id: one.id.clone(),
-                effect: effect(one, told),
+                effect,
                 properties,
             }
         })
         .collect()
 }
 
-fn effect(one: &Told, told: &[Told]) -> Effect {
-    match (one.action.as_str(), one.replacement.as_deref()) {
-        ("Add" | "Import", _) => Effect::Adds,
-        ("Remove", _) if one.policy.as_deref() == Some("Retain") => Effect::Leaves,
-        ("Remove", _) => Effect::Removes,
-        (_, Some("True")) => Effect::Replaces,
-        (_, Some("Conditional")) if follows_a_replaced_one(one, told) => Effect::Replaces,
-        (_, Some("Conditional")) => Effect::MayReplace,
-        _ if one.kind == "AWS::EC2::Instance" && one.details.iter().any(restarts) => {
-            Effect::Restarts
-        }
-        _ => Effect::Changes,
+/// `depth`: how many causes are followed, one after the other.
+fn effect(one: &Told, told: &[Told], depth: usize) -> Option<Effect> {
+    match one.action.as_str() {
+        "Add" | "Import" => return Some(Effect::Adds),
+        "Remove" if one.policy.as_deref() == Some("Retain") => return Some(Effect::Leaves),
+        "Remove" => return Some(Effect::Removes),
+        _ => {}
     }
+    // AWS tells of all that names a resource which it may replace. Whether it is replaced can be told.
+    let real: Vec<&Detail> = one
+        .details
+        .iter()
+        .filter(|detail| !names_one_that_stays(detail, one, told, depth))
+        .collect();
+    if real.is_empty() && !one.details.is_empty() {
+        return None;
+    }
+    let restarts = |detail: &&Detail| {
+        one.kind == "AWS::EC2::Instance" && RESTARTS.contains(&detail.property.as_str())
+    };
+    let replaces = real.iter().any(|detail| {
+        detail.recreation == "Always"
+            && detail.cause.as_deref().is_none_or(|cause| is_replaced(cause, one, told, depth))
+    });
+    // A machine on EBS is shut down for what would replace one without.
+    let may = real.iter().any(|detail| detail.recreation != "Never" && !restarts(detail));
+    Some(match one.replacement.as_deref() {
+        Some("True") => Effect::Replaces,
+        Some("Conditional") if replaces => Effect::Replaces,
+        Some("Conditional") if may => Effect::MayReplace,
+        _ if real.iter().any(restarts) => Effect::Restarts,
+        _ => Effect::Changes,
+    })
 }
 
-fn restarts(detail: &Detail) -> bool {
-    RESTARTS.contains(&detail.property.as_str())
+/// The resource or parameter that a cause such as `Group.GroupId` names.
+fn named(cause: &str) -> &str {
+    cause.split('.').next().unwrap_or(cause)
 }
 
-/// AWS calls it conditional that a resource names another one which is replaced; where the property cannot be changed in
-/// place, it is certain.
-fn follows_a_replaced_one(one: &Told, told: &[Told]) -> bool {
-    one.details.iter().filter(|detail| detail.recreation == "Always").any(|detail| {
-        let cause = detail.cause.as_deref().and_then(|cause| cause.split('.').next());
-        told.iter().any(|other| {
-            Some(other.name.as_str()) == cause
-                && other.name != one.name
-                && effect(other, told) == Effect::Replaces
-        })
+fn is_replaced(cause: &str, one: &Told, told: &[Told], depth: usize) -> bool {
+    let name = named(cause);
+    let other = told.iter().find(|other| other.name == name && other.name != one.name);
+    other.is_some_and(|other| depth > 0 && effect(other, told, depth - 1) == Some(Effect::Replaces))
+}
+
+/// Whether a property only holds the id of a resource that keeps its id.
+fn names_one_that_stays(detail: &Detail, one: &Told, told: &[Told], depth: usize) -> bool {
+    let Some(cause) = detail.cause.as_deref().filter(|cause| !cause.contains('.')) else {
+        return false;
+    };
+    let other = told.iter().find(|other| other.name == cause && other.name != one.name);
+    other.is_some_and(|other| {
+        depth > 0
+            && !matches!(
+                effect(other, told, depth - 1),
+                Some(Effect::Adds | Effect::Replaces | Effect::MayReplace)
+            )
     })
 }
 
@@ -177,6 +212,14 @@ fn refusal(change: &Change, anew: bool) -> Option<Refusal> {
         (VOLUME, Effect::Replaces | Effect::MayReplace) => {
             (format!("the volume {id} would be replaced by a blank one{}", because()), moves)
         }
+        (VOLUME, Effect::Changes)
+            if change.properties.iter().any(|name| FIXED.contains(&name.as_str())) =>
+        {
+            (
+                format!("only a new, blank volume could have that instead of {id}{}", because()),
+                moves,
+            )
+        }
         (VOLUME, Effect::Removes | Effect::Leaves) => (
             format!("{id} would no longer be the volume of the stack"),
             "set `volume.id` as it was when the stack was made",
@@ -200,6 +243,51 @@ fn refusal(change: &Change, anew: bool) -> Option<Refusal> {
 pub fn makes_the_machine_anew(changes: &[Change]) -> bool {
     let anew = |effect| matches!(effect, Effect::Replaces | Effect::MayReplace);
     changes.iter().any(|change| change.name == MACHINE && anew(change.effect))
+}
+
+/// One of the changes that are made one after the other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// The machine is taken away: to this template. It is shut down before.
+    TakeMachine(Value),
+    /// All but the volume is changed: to this template.
+    AllButVolume(Value),
+    /// All is changed that is left.
+    Rest,
+}
+
+/// In which steps `changes` are made, from the template `before` to `template`. `machine` is the one that is there.
+///
+/// The machine goes before another one comes. And the volume is changed last and alone: it cannot shrink, and can be
+/// changed once in six hours, so that CloudFormation could not take back what it did to it when something else fails.
+#[must_use]
+pub fn steps(
+    changes: &[Change],
+    before: Option<&Value>,
+    template: &Value,
+    machine: Option<&str>,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    if let (Some(before), Some(machine)) = (before, machine)
+        && makes_the_machine_anew(changes)
+    {
+        steps.push(Step::TakeMachine(without_machine(before, machine)));
+    }
+    let volume = before.and_then(|before| before.pointer("/Resources/Volume"));
+    let changes_volume =
+        changes.iter().any(|change| change.name == VOLUME && change.effect == Effect::Changes);
+    if let Some(volume) = volume
+        && changes_volume
+        && changes.len() > 1
+    {
+        let mut kept = template.clone();
+        if let Some(own) = kept.pointer_mut("/Resources/Volume") {
+            *own = volume.clone();
+        }
+        steps.push(Step::AllButVolume(kept));
+    }
+    steps.push(Step::Rest);
+    steps
 }
 
 /// What a template that was deployed says, and the file does not.

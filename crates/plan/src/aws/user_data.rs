@@ -29,9 +29,10 @@ const SCRIPT: &str = include_str!("boot.sh");
 
 /// What the machine is not told, because it can ask EC2, or because it is not its business: a change of user data
 /// restarts it.
-const UNTOLD: [&str; 6] = [
+const UNTOLD: [&str; 7] = [
     "aws.admin_groups",
     "aws.alarm_email",
+    "aws.ami",
     "aws.root_size",
     "aws.volume_iops",
     "aws.volume_size",

@@ -58,6 +58,7 @@ impl Reader<'_> {
             id: self.text("volume.id"),
             devices: self.path("volume.devices", resolve),
             timeout: self.duration("volume.timeout"),
+            initialization_rate: self.number("volume.initialization_rate"),
         }
     }
 

@@ -65,6 +65,7 @@ fn folders(config: &Config, reader: &mut Reader<'_>) {
 fn volume(config: &Config, reader: &mut Reader<'_>) {
     kinds(config, reader);
     protection(config, reader);
+    initialization(config, reader);
     if config.volume.kind == VolumeKind::Directory {
         return;
     }
@@ -101,6 +102,16 @@ fn kinds(config: &Config, reader: &mut Reader<'_>) {
     };
     let message = format!("is \"{store}\", and `volume.kind` is \"{of_volume}\"");
     reader.contradiction("store.kind", "volume.kind", message, hint);
+}
+
+/// EC2 knows no rate between none and 100.
+fn initialization(config: &Config, reader: &mut Reader<'_>) {
+    let rate = config.volume.initialization_rate;
+    if (1..100).contains(&rate) {
+        let message = format!("is {rate}, and EC2 takes 100 to 300, or none");
+        let hint = "set it to 0 or at least 100";
+        reader.contradiction("volume.initialization_rate", "volume.kind", message, hint);
+    }
 }
 
 /// Only EBS locks and copies.

@@ -119,6 +119,13 @@ pub(super) const KEYS: &[Key] = &[
         "Longest wait for an EBS volume to be made, attached, seen by the system or detached.",
     ),
     key(
+        "volume.initialization_rate",
+        Kind::Number(0, 300),
+        "0",
+        "MiB a second, 100 to 300, at which a volume that is made of a snapshot gets its blocks, for a fee. \
+         With 0 a block comes when it is first read, and a restored node is slow until it has all.",
+    ),
+    key(
         "engine.kind",
         Kind::Choice(&["embedded", "docker"]),
         "\"embedded\"",

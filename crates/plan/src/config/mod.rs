@@ -84,6 +84,8 @@ pub struct Volume {
     pub devices: PathBuf,
     /// Longest wait for an EBS volume to change as asked.
     pub timeout: Duration,
+    /// MiB a second at which a volume that is made of a snapshot gets its blocks; 0 when they are first read.
+    pub initialization_rate: u32,
 }
 
 /// Which kind of volume the data lies on.
@@ -376,3 +378,5 @@ impl Config {
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_aws;

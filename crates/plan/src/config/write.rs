@@ -56,6 +56,7 @@ impl Config {
             ("volume.id", quoted(volume.id.as_deref().unwrap_or_default())),
             ("volume.devices", path(&volume.devices)),
             ("volume.timeout", duration(volume.timeout)),
+            ("volume.initialization_rate", volume.initialization_rate.to_string()),
             ("engine.kind", quoted(engine.kind.as_str())),
             ("engine.image", quoted(&engine.image.to_string())),
             ("engine.user", quoted(&user(engine.user))),

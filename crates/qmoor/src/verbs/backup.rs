@@ -15,7 +15,7 @@ use crate::reach::Reach;
 
 /// Asks the agent for a backup and tells what it was like.
 pub(crate) async fn run(global: &Global, args: cli::Backup, out: Output) -> Result<(), CliError> {
-    let reach = Reach::new(node::config(global)?, "backup", out).await?;
+    let reach = Reach::new(global, node::config(global)?, "backup", out).await?;
     let request = BackupRequest {
         batch_id: args.batch_id,
         labels: args.labels.into_iter().collect(),

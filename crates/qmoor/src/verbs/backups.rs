@@ -11,7 +11,7 @@ use crate::reach::Reach;
 
 /// Lists the backups, the newest first.
 pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
-    let reach = Reach::new(node::config(global)?, "backups", out).await?;
+    let reach = Reach::new(global, node::config(global)?, "backups", out).await?;
     let mut backups = reach.backups().await?;
     backups.reverse();
     if backups.is_empty() {

@@ -9,7 +9,7 @@ use crate::reach::Reach;
 
 /// Drills and tells what was found. A backup that is not as its manifest says is a failure.
 pub(crate) async fn run(global: &Global, args: cli::Drill, out: Output) -> Result<(), CliError> {
-    let reach = Reach::new(node::config(global)?, "drill", out).await?;
+    let reach = Reach::new(global, node::config(global)?, "drill", out).await?;
     let id = reach.resolve(&args.id).await?;
     let report = patiently(&args.lock, out, async || reach.drill(&id).await).await?;
     let verdict = if report.ok { "restores" } else { "DOES NOT restore as it should" };

@@ -10,7 +10,7 @@ use crate::patience::patiently;
 
 /// Holds requests; returns when those in flight have ended.
 pub(crate) async fn run(global: &Global, args: cli::Hold, out: Output) -> Result<(), CliError> {
-    let agent = agent(&config(global)?);
+    let agent = agent(global, &config(global)?)?;
     let request = HoldRequest {
         lease_ms: u64::try_from(args.lease.as_millis()).unwrap_or(u64::MAX),
         reads: args.reads,
@@ -26,7 +26,8 @@ pub(crate) async fn run(global: &Global, args: cli::Hold, out: Output) -> Result
 
 /// Lets the held requests go.
 pub(crate) async fn release(global: &Global, out: Output) -> Result<(), CliError> {
-    let released = agent(&config(global)?).release().await.map_err(|error| agent_error(&error))?;
+    let released =
+        agent(global, &config(global)?)?.release().await.map_err(|error| agent_error(&error))?;
     let told = match released.released {
         true => "released: held requests go on, the first ones first",
         false => "nothing was held by hand",

@@ -16,7 +16,7 @@ use crate::output::{Output, table};
 
 /// Lists, makes or ends keys, through the running agent.
 pub(crate) async fn run(global: &Global, args: Keys, out: Output) -> Result<(), CliError> {
-    let agent = agent(&config(global)?);
+    let agent = agent(global, &config(global)?)?;
     match args.action {
         KeysAction::List => {
             let keys = agent.keys().await.map_err(|error| agent_error(&error))?;

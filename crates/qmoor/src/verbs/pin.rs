@@ -10,7 +10,7 @@ use crate::reach::Reach;
 
 /// Pins, or takes the pin away.
 pub(crate) async fn run(global: &Global, args: cli::Pin, out: Output) -> Result<(), CliError> {
-    let reach = Reach::new(node::config(global)?, "pin", out).await?;
+    let reach = Reach::new(global, node::config(global)?, "pin", out).await?;
     let id = reach.resolve(&args.id).await?;
     reach.pin(&id, args.remove).await?;
     let what = if args.remove { "is left to the retention rules again" } else { "is pinned" };

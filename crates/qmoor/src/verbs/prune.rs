@@ -9,7 +9,7 @@ use crate::reach::Reach;
 
 /// Prunes, or with `--dry-run` shows what would go, with the reasons.
 pub(crate) async fn run(global: &Global, args: cli::Prune, out: Output) -> Result<(), CliError> {
-    let reach = Reach::new(node::config(global)?, "prune", out).await?;
+    let reach = Reach::new(global, node::config(global)?, "prune", out).await?;
     let report = patiently(&args.lock, out, async || reach.prune(args.dry_run).await).await?;
     let rows: Vec<Vec<String>> = report
         .decisions

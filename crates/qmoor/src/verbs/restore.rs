@@ -13,7 +13,7 @@ use crate::reach::Reach;
 
 /// Shows the plan, asks, restores.
 pub(crate) async fn run(global: &Global, args: cli::Restore, out: Output) -> Result<(), CliError> {
-    let reach = Reach::new(node::config(global)?, "restore", out).await?;
+    let reach = Reach::new(global, node::config(global)?, "restore", out).await?;
     let id = reach.resolve(&args.id).await?;
     let plan = reach.plan_restore(&id).await?;
     if args.dry_run {

@@ -14,8 +14,8 @@ use crate::reach::Reach;
 /// Asks the agent and says it in a few lines.
 pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
     let config = config(global)?;
-    let status = agent(&config).status().await.map_err(|error| agent_error(&error))?;
-    let backups = Reach::new(config, "status", out).await?.backups().await?;
+    let status = agent(global, &config)?.status().await.map_err(|error| agent_error(&error))?;
+    let backups = Reach::new(global, config, "status", out).await?.backups().await?;
     let last_backup = backups.iter().rev().find(|backup| backup.complete);
     let last_drill = backups
         .iter()

@@ -1,11 +1,7 @@
 //! `qmoor up`: the node on AWS as the file says.
 
-use qmoor_plan::aws::change::makes_the_machine_anew;
-
 use super::confirm;
-use super::stack::{
-    Prepared, Session, failed, make_machine_anew, make_so, outputs, plan, prepare, take_back,
-};
+use super::stack::{Prepared, Session, carry_out, failed, outputs, plan, prepare, take_back};
 use crate::cli::{self, Global};
 use crate::error::CliError;
 use crate::output::Output;
@@ -15,17 +11,15 @@ pub(crate) async fn run(global: &Global, args: cli::Up, out: Output) -> Result<(
     confirm::possible(args.yes)?;
     let session = Session::open(global).await?;
     let prepared = prepare(&session, args.new_ami, out).await?;
-    let Some(set) = &prepared.change_set else { return tell(&session, false, out).await };
+    if prepared.change_set.is_none() {
+        return tell(&session, false, out).await;
+    }
     out.say(plan(&session, &prepared));
     if let Err(refused) = agreed(&prepared, args.yes, out) {
         take_back(&session, &prepared).await?;
         return Err(refused);
     }
-    if makes_the_machine_anew(&prepared.changes) {
-        make_machine_anew(&session, &prepared, out).await?;
-    } else {
-        make_so(&session, set, out).await?;
-    }
+    carry_out(&session, &prepared, out).await?;
     protect(&session, out).await;
     tell(&session, true, out).await
 }

@@ -9,7 +9,7 @@ use crate::reach::shown;
 
 /// Upgrades, and says what to write into the configuration.
 pub(crate) async fn run(global: &Global, args: &cli::Upgrade, out: Output) -> Result<(), CliError> {
-    let agent = agent(&config(global)?);
+    let agent = agent(global, &config(global)?)?;
     // That there is no agent is said before anybody waits.
     agent.status().await.map_err(|error| agent_error(&error))?;
     let report = patiently(&args.lock, out, async || {

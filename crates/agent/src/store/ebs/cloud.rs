@@ -8,6 +8,7 @@ use qmoor_aws::ec2::{
 };
 use qmoor_aws::{Aws, AwsError, Tags, Timeouts};
 use qmoor_plan::aws::names;
+use qmoor_plan::config::Config;
 
 use crate::store::StoreError;
 
@@ -22,6 +23,8 @@ const CUT: Timeouts = Timeouts { attempt: Duration::from_secs(10), call: Duratio
 pub(super) struct Cloud {
     node: String,
     region: String,
+    /// MiB a second at which volumes made of snapshots get their blocks, if they are to get them soon.
+    rate: Option<u32>,
     ec2: Ec2,
     /// For what is asked while clients wait.
     hasty: Ec2,
@@ -33,9 +36,8 @@ pub(super) struct Cloud {
 
 impl Cloud {
     pub(super) fn open(
-        node: &str,
         load: impl Future<Output = Result<Aws, AwsError>>,
-        copies: Option<&str>,
+        config: &Config,
     ) -> Result<Self, StoreError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -46,9 +48,11 @@ impl Cloud {
         let aws = runtime.block_on(load)?;
         let hasty = aws.clone().with_timeouts(CUT).ec2();
         let region = aws.region().to_owned();
-        let copies = copies.map(|other| aws.in_region(other).ec2());
+        let copies = config.store.copy_region.as_deref().map(|other| aws.in_region(other).ec2());
         let runtime = Some(runtime);
-        Ok(Self { node: node.to_owned(), region, ec2: aws.ec2(), hasty, copies, runtime })
+        let rate = Some(config.volume.initialization_rate).filter(|rate| *rate > 0);
+        let node = config.node.name.clone();
+        Ok(Self { node, region, rate, ec2: aws.ec2(), hasty, copies, runtime })
     }
 
     pub(super) fn node(&self) -> &str {
@@ -188,9 +192,9 @@ impl Cloud {
             throughput_mib_s: like.throughput_mib_s.filter(|_| like.volume_type == "gp3"),
             encrypted: like.encrypted,
             kms_key_id: like.kms_key_id.clone().filter(|_| like.encrypted),
+            initialization_rate_mib_s: self.rate,
             tags: self.tags(tags),
             client_token: uuid::Uuid::new_v4().to_string(),
-            ..NewVolume::default()
         };
         Ok(self.wait(self.ec2.create_volume(&new))?.id)
     }
@@ -211,14 +215,31 @@ impl Cloud {
         let free = names.find(|name| !taken.contains(name)).ok_or_else(|| StoreError::Gone {
             what: format!("a free device name at {instance}"),
         })?;
-        self.wait(self.ec2.attach_volume(volume, &instance, &free)).map(drop)
+        match self.wait(self.ec2.attach_volume(volume, &instance, &free)) {
+            // By a call whose answer got lost.
+            Err(StoreError::Aws(error)) if error.code() == Some("VolumeInUse") => {
+                let now = self.volume(volume)?;
+                let here = now.attachments.iter().any(|at| at.instance_id == instance);
+                if here { Ok(()) } else { Err(StoreError::Aws(error)) }
+            }
+            attached => attached.map(drop),
+        }
     }
 
     /// Detaches it from wherever it is attached; from nowhere is fine.
     pub(super) fn detach(&self, volume: &Volume) -> Result<(), StoreError> {
         for at in &volume.attachments {
             if matches!(at.state.as_str(), "attached" | "attaching") {
-                self.wait(self.ec2.detach_volume(&volume.id, &at.instance_id, false))?;
+                match self.wait(self.ec2.detach_volume(&volume.id, &at.instance_id, false)) {
+                    // By a call whose answer got lost.
+                    Err(StoreError::Aws(error)) if error.code() == Some("IncorrectState") => {
+                        let now = self.volume(&volume.id)?;
+                        if now.attachments.iter().any(|at| at.state == "attached") {
+                            return Err(StoreError::Aws(error));
+                        }
+                    }
+                    detached => drop(detached?),
+                }
             }
         }
         Ok(())

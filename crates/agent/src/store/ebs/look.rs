@@ -83,10 +83,16 @@ impl EbsStore {
     }
 
     /// Removes what looks that were cut short have left, and says how many there were. The node does one thing at a
-    /// time, so nobody looks into them any more.
+    /// time, so nobody looks into them any more. What is attached to another machine is not touched.
     pub(super) fn clear_looks(&self) -> Result<usize, StoreError> {
-        let left = self.cloud.volumes(names::SCRATCH)?;
-        let left: Vec<_> = left.iter().filter(|vol| vol.id != self.volume.id).collect();
+        let mut left = self.cloud.volumes(names::SCRATCH)?;
+        if left.is_empty() {
+            return Ok(0);
+        }
+        let here = attached_to(&self.cloud.volume(&self.volume.id)?);
+        left.retain(|vol| {
+            vol.id != self.volume.id && (vol.attachments.is_empty() || attached_to(vol) == here)
+        });
         for vol in &left {
             match vol.tags.get(names::MOUNT) {
                 Some(at) => self.unmount_copy(Path::new(at))?,
@@ -140,7 +146,10 @@ impl EbsStore {
             if is_so(&vol) {
                 return Ok(vol);
             }
-            if vol.state == "error" || !pace.wait() {
+            if vol.state == "error" {
+                return Err(StoreError::VolumeBroken { volume: volume.to_owned() });
+            }
+            if !pace.wait() {
                 return Err(StoreError::VolumeStuck {
                     volume: volume.to_owned(),
                     to,

@@ -89,8 +89,7 @@ impl EbsStore {
     ) -> Result<Self, StoreError> {
         let volume = EbsSpec::of(config)?.ok_or(StoreError::NoVolume)?;
         let path = config.store.path.clone();
-        let copies = config.store.copy_region.as_deref();
-        let cloud = Cloud::open(&config.node.name, load, copies)?;
+        let cloud = Cloud::open(load, config)?;
         let protection = Protection::of(config);
         let inside = config.node.data.strip_prefix(&config.volume.mount);
         let inside = inside.map(Path::to_owned).map_err(|_| StoreError::NoVolume)?;

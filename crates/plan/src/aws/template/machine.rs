@@ -26,7 +26,7 @@ pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
 
 /// The volume. When the stack goes, or would make another in its place, it stays as it is: a snapshot of it would be
 /// made while it is in use, by nobody who knows whether that can be opened, and would have to be turned back into a
-/// volume before anyone could look.
+/// volume before anyone could look. It goes only when the stack that was to make it is taken back: then it is blank.
 fn volume(node: &Node<'_>) -> Value {
     let aws = node.aws;
     let mut tags = node.tags("data");
@@ -45,7 +45,7 @@ fn volume(node: &Node<'_>) -> Value {
     with_key(node, &mut properties);
     json!({
         "Type": "AWS::EC2::Volume",
-        "DeletionPolicy": "Retain",
+        "DeletionPolicy": "RetainExceptOnCreate",
         "UpdateReplacePolicy": "Retain",
         "Properties": properties,
     })
@@ -67,7 +67,6 @@ fn machine(node: &Node<'_>) -> Value {
             "InstanceType": aws.instance_type,
             "IamInstanceProfile": get("Profile"),
             "EbsOptimized": true,
-            "Monitoring": true,
             "NetworkInterfaces": [{ "DeviceIndex": "0", "NetworkInterfaceId": get("Interface") }],
             // A token is needed, and it does not come as far as a container: what runs in one cannot be this machine.
             "MetadataOptions": {

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Node, allow, allow_if, arn, get, names, policy, role, secrets};
 use crate::access::Role;
-use crate::config::Secrets;
+use crate::config::{Lock, Secrets};
 
 pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
     let mut policies = vec![
@@ -23,7 +23,7 @@ pub(super) fn add(node: &Node<'_>, resources: &mut Map<String, Value>) {
         policies.push(policy("copies", &copies(node, region)));
     }
     if let Some(key) = &node.aws.kms_key {
-        policies.push(policy("encryption", &encryption(key)));
+        policies.push(policy("encryption", &encryption(node, key)));
     }
     if let Some(object) = node.aws.binary_url.strip_prefix("s3://") {
         policies
@@ -90,6 +90,12 @@ fn look() -> Vec<Value> {
 }
 
 fn snapshots(node: &Node<'_>) -> Vec<Value> {
+    let mut removal =
+        vec!["ec2:DeleteSnapshot", "ec2:ModifySnapshotTier", "ec2:RestoreSnapshotTier"];
+    // Never `UnlockSnapshot`: a lock is against whoever holds this role, too.
+    if node.config.store.lock != Lock::None {
+        removal.push("ec2:LockSnapshot");
+    }
     vec![
         allow_if(
             &["ec2:CreateSnapshot"],
@@ -113,17 +119,7 @@ fn snapshots(node: &Node<'_>) -> Vec<Value> {
                 },
             }),
         ),
-        // Not `UnlockSnapshot`: a lock is against whoever holds this role, too.
-        allow_if(
-            &[
-                "ec2:DeleteSnapshot",
-                "ec2:LockSnapshot",
-                "ec2:ModifySnapshotTier",
-                "ec2:RestoreSnapshotTier",
-            ],
-            &any_snapshot(),
-            &json!({ "StringEquals": tagged(node, &[]) }),
-        ),
+        allow_if(&removal, &any_snapshot(), &json!({ "StringEquals": tagged(node, &[]) })),
     ]
 }
 
@@ -194,18 +190,10 @@ fn volumes(node: &Node<'_>) -> Vec<Value> {
 /// Reads the keys, and turns them when asked to.
 fn keys(node: &Node<'_>) -> Vec<Value> {
     let actions: &[&str] = match node.aws.secrets {
-        Secrets::SecretsManager => &[
-            "secretsmanager:DescribeSecret",
-            "secretsmanager:GetSecretValue",
-            "secretsmanager:PutSecretValue",
-            "secretsmanager:UpdateSecretVersionStage",
-        ],
-        Secrets::ParameterStore => &[
-            "ssm:GetParameter",
-            "ssm:GetParameterHistory",
-            "ssm:GetParameters",
-            "ssm:PutParameter",
-        ],
+        Secrets::SecretsManager => {
+            &["secretsmanager:GetSecretValue", "secretsmanager:PutSecretValue"]
+        }
+        Secrets::ParameterStore => &["ssm:GetParameter", "ssm:PutParameter"],
     };
     let all: Vec<Value> = Role::ALL.iter().map(|role| secrets::resource(node, *role)).collect();
     vec![allow(actions, &json!(all))]
@@ -214,8 +202,13 @@ fn keys(node: &Node<'_>) -> Vec<Value> {
 /// What EBS does with the key for whoever makes or attaches a volume that is encrypted with it.
 ///
 /// <https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html>
-fn encryption(key: &str) -> Vec<Value> {
-    let by_ec2 = json!({ "kms:ViaService": { "Fn::Sub": "ec2.${AWS::Region}.amazonaws.com" } });
+fn encryption(node: &Node<'_>, key: &str) -> Vec<Value> {
+    // A copy in another region is made by the EC2 there.
+    let mut ec2 = vec![json!({ "Fn::Sub": "ec2.${AWS::Region}.amazonaws.com" })];
+    ec2.extend(
+        node.config.store.copy_region.iter().map(|it| json!(format!("ec2.{it}.amazonaws.com"))),
+    );
+    let by_ec2 = json!({ "kms:ViaService": ec2 });
     vec![
         allow_if(
             &[

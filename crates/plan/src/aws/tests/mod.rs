@@ -1,9 +1,12 @@
 //! What the stack of a node is, checked on the template itself.
 
+mod change;
 mod course;
 mod policies;
+mod preflight;
 mod properties;
 mod stack;
+mod states;
 mod user_data;
 
 use std::path::Path;

@@ -80,7 +80,8 @@ fn no_role_may_do_all_of_something_or_to_all_where_aws_knows_a_resource() {
 
 #[test]
 fn the_machine_touches_what_carries_the_tag_of_its_node_and_nothing_else() {
-    let template = made(&[]);
+    let template =
+        made(&[("store.copy_region", "\"eu-west-1\""), ("store.lock", "\"governance\"")]);
     let node = "docs";
     let mut seen = 0;
     for it in allowed(&template, "Role")
@@ -90,6 +91,7 @@ fn the_machine_touches_what_carries_the_tag_of_its_node_and_nothing_else() {
         let asked = it.condition.contains(&format!("\"aws:RequestTag/qmoor:node\":\"{node}\""));
         let tagged = it.condition.contains(&format!("\"aws:ResourceTag/qmoor:node\":\"{node}\""));
         let makes = it.condition.contains("ec2:CreateAction")
+            || it.action == "ec2:CopySnapshot" && it.resource.contains("eu-west-1")
             || it.action == "ec2:CreateVolume" && it.resource.contains("volume/")
             || it.action == "ec2:CreateSnapshot" && it.resource.contains("snapshot/");
         assert_eq!((asked, tagged), (makes, !makes), "{it:?}");
@@ -122,6 +124,28 @@ fn only_its_data_is_snapshotted_and_never_deleted() {
             it.condition.split("aws:TagKeys").nth(1).unwrap_or("").split(']').next().unwrap();
         assert!(!keys.contains("qmoor:node"), "{it:?}");
     }
+}
+
+#[test]
+fn what_is_not_configured_is_not_allowed() {
+    let (plain, all) = (
+        made(&[]),
+        made(&[("store.copy_region", "\"eu-west-1\""), ("store.lock", "\"compliance\"")]),
+    );
+    let may = |template: &Value, what: &str| {
+        allowed(template, "Role").iter().any(|it| it.action == what || it.resource.contains(what))
+    };
+    for what in ["ec2:LockSnapshot", "ec2:CopySnapshot", ":ec2:eu-west-1:"] {
+        assert!(!may(&plain, what) && may(&all, what), "{what}");
+    }
+    let looks = |template: &Value| {
+        let all = allowed(template, "Role");
+        let there = |it: &Allowed| {
+            it.action == "ec2:DescribeSnapshots" && it.condition.contains("eu-west-1")
+        };
+        all.iter().any(there)
+    };
+    assert!(!looks(&plain) && looks(&all), "copies are looked for where they are");
 }
 
 #[test]

@@ -140,7 +140,7 @@ fn disks_are_encrypted_and_the_data_outlives_the_stack() {
         let volume = &template["Resources"]["Volume"];
         assert_eq!(
             (&volume["DeletionPolicy"], &volume["UpdateReplacePolicy"]),
-            (&json!("Retain"), &json!("Retain"))
+            (&json!("RetainExceptOnCreate"), &json!("Retain"))
         );
         assert_eq!(properties(&template, "Machine")["EbsOptimized"], true);
     }

@@ -101,6 +101,7 @@ fn the_machine_restarts_for_what_concerns_it_alone() {
         ("aws.root_size", "\"64GiB\""),
         ("aws.admin_groups", "[\"sg-0000000c\"]"),
         ("aws.alarm_email", "\"\""),
+        ("aws.ami", "\"ami-0123456789abcdef0\""),
     ] {
         assert_eq!(rendered(&[unrelated]), before, "{unrelated:?}");
     }

@@ -62,7 +62,7 @@ pub(super) async fn tell(
     let denied = denied_write(&door).await?;
     say(format!("4  a write with the search key is refused: status {denied}"))?;
 
-    let reach = Reach::new(node.config.clone(), "quickstart", out).await?;
+    let reach = Reach::here(node.config.clone(), "quickstart", out).await?;
     let before = points::all(&door.searcher(), COLLECTION).await?;
     let (backup, seen) = back_up(&reach, &door, &before).await?;
     say(format!(

@@ -2,7 +2,9 @@
 
 use qmoor_aws::AwsError;
 use qmoor_aws::cloudformation::{ChangeSet, ChangeSetKind};
-use qmoor_plan::aws::{change, stack};
+use qmoor_plan::aws::change::{self, Step};
+use qmoor_plan::aws::stack;
+use serde_json::Value;
 use uuid::Uuid;
 
 use super::prepare::{Prepared, change_set, take_back};
@@ -11,19 +13,22 @@ use crate::error::CliError;
 use crate::output::Output;
 
 /// Carries a change set out, and follows it to its end.
-pub(in crate::verbs) async fn make_so(
-    session: &Session,
-    set: &ChangeSet,
-    out: Output,
-) -> Result<(), CliError> {
+async fn make_so(session: &Session, set: &ChangeSet, out: Output) -> Result<(), CliError> {
     let cloudformation = session.aws.cloudformation();
     let before = cloudformation.describe_stack_events(&set.stack_id, None).await.map_err(failed)?;
     let last = before.last().map(|event| event.id.clone());
     let token = format!("qmoor-{}", Uuid::new_v4());
-    cloudformation
-        .execute_change_set(&set.id, &token)
-        .await
-        .map_err(|error| outrun(error, session))?;
+    if let Err(error) = cloudformation.execute_change_set(&set.id, &token).await {
+        // The answer to an earlier attempt may have been lost.
+        let begun = error.may_have_happened()
+            && cloudformation
+                .describe_change_set(&set.id)
+                .await
+                .is_ok_and(|set| set.execution_status.starts_with("EXECUTE_"));
+        if !begun {
+            return Err(outrun(error, session));
+        }
+    }
     let (status, events) = watch(session, &set.stack_id, last, out).await?;
     if stack::went_well(&status) {
         return Ok(());
@@ -72,36 +77,67 @@ pub(in crate::verbs) fn explained(
     CliError::failed(message).maybe_hint(hint)
 }
 
-/// Takes the machine away, and makes another one in its place. CloudFormation by itself would make the new one first,
-/// which cannot have the address and the volume that the old one has.
-pub(in crate::verbs) async fn make_machine_anew(
+/// Makes all changes, one step after the other.
+pub(in crate::verbs) async fn carry_out(
     session: &Session,
     prepared: &Prepared,
     out: Output,
 ) -> Result<(), CliError> {
-    take_back(session, prepared).await?;
-    if let (Some(before), Some(machine)) = (&prepared.before, &prepared.machine) {
-        out.say(format_args!("taking {machine} away; the volume and the address stay"));
-        stopped(session, machine, out).await?;
-        let rest = change::without_machine(before, machine);
-        let taken = match change_set(session, &rest, ChangeSetKind::Update).await {
-            Ok(Some(set)) => make_so(session, &set, out).await,
-            Ok(None) => Ok(()),
-            Err(error) => Err(error),
-        };
-        if let Err(error) = taken {
-            return Err(back_on(session, machine, error).await);
-        }
+    let before = prepared.before.as_ref();
+    let machine = prepared.machine.as_deref();
+    let steps = change::steps(&prepared.changes, before, &prepared.template, machine);
+    if let ([Step::Rest], Some(set)) = (steps.as_slice(), &prepared.change_set) {
+        return make_so(session, set, out).await;
     }
-    out.say("making the machine anew");
-    let set = change_set(session, &prepared.template, ChangeSetKind::Update).await?;
-    let Some(set) = set else { return Ok(()) };
-    make_so(session, &set, out).await.map_err(|error| {
-        let message =
-            format!("{}; the node has no machine now, and its data is safe", error.message);
-        let hint = error.hint.unwrap_or_else(|| "mend that".to_owned());
-        CliError::failed(message).hint(format!("{hint}; `qmoor up` makes the machine"))
-    })
+    // What was shown is made in parts: none of them is the whole.
+    take_back(session, prepared).await?;
+    let mut is_away = false;
+    for step in &steps {
+        match step {
+            Step::TakeMachine(rest) => {
+                take_machine(session, rest, machine.unwrap_or_default(), out).await?;
+                is_away = true;
+                continue;
+            }
+            Step::AllButVolume(template) => reach(session, template, out).await,
+            Step::Rest => reach(session, &prepared.template, out).await,
+        }
+        .map_err(|error| if is_away { without_machine(error) } else { error })?;
+        is_away = false;
+    }
+    Ok(())
+}
+
+/// Brings the stack to a template.
+async fn reach(session: &Session, template: &Value, out: Output) -> Result<(), CliError> {
+    match change_set(session, template, ChangeSetKind::Update).await? {
+        Some(set) => make_so(session, &set, out).await,
+        None => Ok(()),
+    }
+}
+
+/// Shuts the machine down, and brings the stack to `rest`, which has none.
+async fn take_machine(
+    session: &Session,
+    rest: &Value,
+    machine: &str,
+    out: Output,
+) -> Result<(), CliError> {
+    out.say(format_args!("taking {machine} away; the volume and the address stay"));
+    stopped(session, machine, out).await?;
+    match reach(session, rest, out).await {
+        Ok(()) => {
+            out.say("making the machine anew");
+            Ok(())
+        }
+        Err(error) => Err(back_on(session, machine, error).await),
+    }
+}
+
+fn without_machine(error: CliError) -> CliError {
+    let message = format!("{}; the node has no machine now, and its data is safe", error.message);
+    let hint = error.hint.unwrap_or_else(|| "mend that".to_owned());
+    CliError::failed(message).hint(format!("{hint}; `qmoor up` makes the machine"))
 }
 
 /// Starts a machine that could not be taken away.

@@ -8,7 +8,7 @@ mod watch;
 
 use std::time::Duration;
 
-pub(super) use carry::{explained, make_machine_anew, make_so};
+pub(super) use carry::{carry_out, explained};
 pub(super) use prepare::{Prepared, prepare, take_back};
 use qmoor_aws::{Aws, AwsError};
 use qmoor_plan::config::{self, Config};

@@ -42,7 +42,10 @@ pub(in crate::verbs) async fn watch(
         };
         for event in fresh {
             unanswered = 0;
-            spinner.suspend(|| out.say(line(&event)));
+            // Told of each resource a second time, when its id is known.
+            if event.reason.as_deref() != Some("Resource creation Initiated") {
+                spinner.suspend(|| out.say(line(&event)));
+            }
             since = Some(event.id.clone());
             let end = event.resource_type == STACK && stack::is_over(&event.status);
             let status = event.status.clone();

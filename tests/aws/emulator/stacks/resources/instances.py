@@ -81,9 +81,8 @@ class Instance(Handler):
             for name in sorted(changed & set(WHILE_STOPPED)):
                 value = new.get(name, "")
                 if name == "UserData":
-                    import base64
-
-                    value = base64.b64decode(value)
+                    # Encoded once by the template and once by boto3: moto decodes twice.
+                    value = value.encode()
                 on.ec2.modify_instance_attribute(InstanceId=physical, **{WHILE_STOPPED[name]: {"Value": value}})
         finally:
             if was == "running":
