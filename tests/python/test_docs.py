@@ -13,9 +13,11 @@ from server import BINARY, ROOT
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(600)]
 
 PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))] if page.exists()]
+# Followed by tests/aws/test_docs.py, which has an AWS.
+ON_AWS = ROOT / "docs/aws.md"
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", [page for page in PAGES if page != ON_AWS], ids=lambda page: str(page.relative_to(ROOT)))
 def test_the_commands_of_a_page(page, tmp_path):
     if not manual.commands(page):
         return
