@@ -1,5 +1,6 @@
 """The Terraform module: its README followed with the terraform program and its provider, where both are."""
 
+import fnmatch
 import json
 import os
 import re
@@ -111,17 +112,18 @@ def network(aws):
     ]
     iam = aws.client("iam")
     iam.create_role(RoleName="ray-indexing", AssumeRolePolicyDocument="{}")
-    images = ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["arm64"]}])["Images"]
-    return SimpleNamespace(vpc=vpc, subnet=subnet, groups=groups, image=images[0]["ImageId"])
+    found = ec2.describe_images(Filters=[{"Name": "architecture", "Values": ["arm64"]}])["Images"]
+    image, other = sorted(image["ImageId"] for image in found)[:2]
+    return SimpleNamespace(vpc=vpc, subnet=subnet, groups=groups, image=image, other=other)
 
 
-def render(aws, network, work, **more):
-    """The first block of the README: the template, beside the file it is made of."""
+def render(network, work, **more):
+    """The first block of the README: what Terraform reads, beside the file it is made of."""
     names = {"aws__vpc": network.vpc, "aws__subnet": network.subnet, "aws__volume_size": "20GiB"}
     groups = {"aws__index_groups": network.groups[:1], "aws__search_groups": network.groups[1:]}
     config(work, **names, **groups, **more)
-    line = block("sh").replace("ami-0123456789abcdef0", network.image).replace("qmoor ", f"{BINARY} ", 1)
-    done = subprocess.run(["bash", "-c", line], cwd=work, capture_output=True, text=True, timeout=60, check=False)
+    text = block("sh").replace("ami-0123456789abcdef0", network.image).replace("qmoor ", f"{BINARY} ")
+    done = subprocess.run(["bash", "-e", "-c", text], cwd=work, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
 
 
@@ -129,7 +131,7 @@ def render(aws, network, work, **more):
 def test_the_readme_makes_changes_and_removes_a_node(terraform, aws, network):
     terraform.run("fmt", "-check", "-diff", "-recursive")
     terraform.run("init", "-input=false")
-    render(aws, network, terraform.work)
+    render(network, terraform.work)
     assert "Success! The configuration is valid" in terraform.run("validate", "-no-color")
     terraform.run("apply", "-input=false", "-auto-approve", "-no-color")
 
@@ -138,8 +140,8 @@ def test_the_readme_makes_changes_and_removes_a_node(terraform, aws, network):
     assert stack["StackStatus"] == "CREATE_COMPLETE"
     outputs = {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
     assert json.loads(terraform.run("output", "-json"))["url"]["value"] == outputs["Url"] == "http://10.0.2.15:6333"
-    attached = aws.client("iam").list_attached_role_policies(RoleName="ray-indexing")["AttachedPolicies"]
-    assert [policy["PolicyArn"] for policy in attached] == [outputs["IndexPolicyArn"]]
+    policy = aws.client("iam").get_role_policy(RoleName="ray-indexing", PolicyName="qmoor-docs")["PolicyDocument"]
+    assert fnmatch.fnmatchcase(outputs["IndexSecret"], policy["Statement"][0]["Resource"])
     # What qmoor would make of the same file is there already.
     environment = {**os.environ, **aws.environment}
     said = subprocess.run(
@@ -150,12 +152,19 @@ def test_the_readme_makes_changes_and_removes_a_node(terraform, aws, network):
     # 2 would be: there are changes.
     assert "No changes" in terraform.run("plan", "-input=false", "-detailed-exitcode", "-no-color")
 
-    render(aws, network, terraform.work, aws__alarm_email="other@example.com")
+    render(network, terraform.work, aws__alarm_email="other@example.com")
     terraform.run("plan", "-input=false", "-detailed-exitcode", code=2)
     terraform.run("apply", "-input=false", "-auto-approve")
     assert cloudformation.describe_stacks(StackName="docs")["Stacks"][0]["StackStatus"] == "UPDATE_COMPLETE"
 
-    # As the README says, the machine is shut down before.
+    # As the README says, another machine cannot be had while the first one has the address.
+    changed = (terraform.work / "node.template.json").read_text()
+    (terraform.work / "node.template.json").write_text(changed.replace(network.image, network.other))
+    said = terraform.run("apply", "-input=false", "-auto-approve", "-no-color", code=1)
+    assert "UPDATE_ROLLBACK_COMPLETE" in said and "in use" in said, said
+    (terraform.work / "node.template.json").write_text(changed)
+
+    # And the machine is shut down before all of it goes.
     ec2 = aws.client("ec2", region=REGION)
     ec2.stop_instances(InstanceIds=[outputs["InstanceId"]])
     terraform.run("destroy", "-input=false", "-auto-approve")

@@ -17,7 +17,9 @@ PAGES = [page for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.
 ON_AWS = ROOT / "docs/aws.md"
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if page != ON_AWS], ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if page != ON_AWS], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_the_commands_of_a_page(page, tmp_path):
     if not manual.commands(page):
         return
