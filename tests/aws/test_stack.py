@@ -241,6 +241,18 @@ def test_up_again_with_no_change_says_so_and_leaves_no_change_set(node):
     assert node.stacks()[STACK].get("LastUpdatedTime") == last
 
 
+def test_what_other_hands_have_changed_is_shown(node):
+    node.up()
+    assert node.plan()["drift"] == []
+    assert node.run("status").out["drift"] == []
+    volume = node.resources()["Volume"]
+    node.ec2.modify_volume(VolumeId=volume, Iops=9000)
+    (seen,) = node.plan()["drift"]
+    assert (seen["resource"], seen["id"], seen["found"]) == ("Volume", volume, "9000")
+    status = node.run("status")
+    assert (status.code, status.out["status"], status.out["drift"]) == (0, "CREATE_COMPLETE", [seen])
+
+
 def test_a_volume_grows_in_place_and_a_machine_restarts_for_its_size(node):
     volume = node.up().out["outputs"]["VolumeId"]
     machine = node.resources()["Machine"]

@@ -1,6 +1,6 @@
 //! `qmoor plan`: what `up` would do.
 
-use super::stack::{Session, plan, prepare, take_back};
+use super::stack::{Session, drift, plan, prepare, take_back};
 use crate::cli::{self, Global};
 use crate::error::CliError;
 use crate::output::Output;
@@ -10,6 +10,10 @@ pub(crate) async fn run(global: &Global, args: cli::Plan, out: Output) -> Result
     let session = Session::open(global).await?;
     let prepared = prepare(&session, args.new_ami, out).await?;
     take_back(&session, &prepared).await?;
-    let plan = plan(&session, &prepared);
+    let drift = match prepared.stack {
+        Some(_) => drift(&session, out).await?,
+        None => Vec::new(),
+    };
+    let plan = plan(&session, &prepared, drift);
     out.result(&plan, &plan)
 }

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
+use qmoor_agent::control::client::ClientError;
 use qmoor_agent::control::wire::Status;
 use serde_json::json;
 
@@ -10,11 +11,18 @@ use crate::error::CliError;
 use crate::node::{agent, agent_error, config};
 use crate::output::Output;
 use crate::reach::Reach;
+use crate::verbs::stack::{Session, drift};
 
 /// Asks the agent and says it in a few lines.
 pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
     let config = config(global)?;
-    let status = agent(global, &config)?.status().await.map_err(|error| agent_error(&error))?;
+    let asked = agent(global, &config)?.status().await;
+    if let (Err(ClientError::NotRunning { .. }), Some(_), None) =
+        (&asked, &config.aws, &global.node)
+    {
+        return of_the_stack(global, out).await;
+    }
+    let status = asked.map_err(|error| agent_error(&error))?;
     let backups = Reach::new(global, config, "status", out).await?.backups().await?;
     let last_backup = backups.iter().rev().find(|backup| backup.complete);
     let last_drill = backups
@@ -26,6 +34,30 @@ pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
         &json!({ "node": status, "last_backup": last_backup, "last_drill": last_drill }),
         text,
     )
+}
+
+/// Where no agent runs and the file names a machine on AWS: what its stack says, and what other hands have changed.
+async fn of_the_stack(global: &Global, out: Output) -> Result<(), CliError> {
+    let session = Session::open(global).await?;
+    let name = &session.machine.stack;
+    let found =
+        session.aws.cloudformation().stack(name).await.map_err(|error| CliError::of(&error))?;
+    let Some(stack) = found else {
+        return Err(CliError::failed(format!(
+            "no agent runs here, and there is no stack `{name}`"
+        ))
+        .hint("`qmoor up` makes it, `qmoor serve` starts a node on this host"));
+    };
+    let drift = drift(&session, out).await?;
+    let mut text = format!("stack     {name}: {}", stack.status);
+    for drift in &drift {
+        text.push_str(&format!("\ndrift     {drift}"));
+    }
+    if drift.is_empty() {
+        text.push_str("\ndrift     none");
+    }
+    text.push_str("\nnode      `qmoor remote status` asks it");
+    out.result(&json!({ "stack": name, "status": stack.status, "drift": drift }), text)
 }
 
 fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&BackupInfo>) -> String {

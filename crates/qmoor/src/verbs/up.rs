@@ -14,7 +14,7 @@ pub(crate) async fn run(global: &Global, args: cli::Up, out: Output) -> Result<(
     if prepared.change_set.is_none() {
         return tell(&session, false, out).await;
     }
-    out.say(plan(&session, &prepared));
+    out.say(plan(&session, &prepared, Vec::new()));
     if let Err(refused) = agreed(&prepared, args.yes, out) {
         take_back(&session, &prepared).await?;
         return Err(refused);

@@ -2,6 +2,7 @@
 
 mod ask;
 mod carry;
+mod drift;
 mod look;
 mod prepare;
 mod show;
@@ -11,6 +12,7 @@ use std::time::Duration;
 
 pub(super) use ask::take_back;
 pub(super) use carry::{carry_out, explained};
+pub(super) use drift::{Drift, drift};
 pub(super) use prepare::{Prepared, prepare};
 use qmoor_aws::{Aws, AwsError};
 use qmoor_plan::config::{self, Config};

@@ -9,7 +9,7 @@ use qmoor_plan::aws::names::{output, resource};
 use serde::Serialize;
 use serde_json::Value;
 
-use super::{Prepared, Session};
+use super::{Drift, Prepared, Session};
 use crate::output::table;
 
 /// What would be done, as `--json` tells it.
@@ -25,10 +25,12 @@ pub(in crate::verbs) struct Plan {
     changes: Vec<Change>,
     machine_anew: bool,
     refused: Vec<Refusal>,
+    /// What other hands have changed.
+    drift: Vec<Drift>,
 }
 
 /// What would be done.
-pub(in crate::verbs) fn plan(session: &Session, prepared: &Prepared) -> Plan {
+pub(in crate::verbs) fn plan(session: &Session, prepared: &Prepared, drift: Vec<Drift>) -> Plan {
     let action = match (&prepared.change_set, &prepared.stack) {
         (None, _) => "nothing",
         (Some(_), Some(_)) => "change",
@@ -44,6 +46,7 @@ pub(in crate::verbs) fn plan(session: &Session, prepared: &Prepared) -> Plan {
         changes: prepared.changes.clone(),
         machine_anew: makes_the_machine_anew(&prepared.changes),
         refused: prepared.refusals.clone(),
+        drift,
     }
 }
 
@@ -56,6 +59,9 @@ impl std::fmt::Display for Plan {
             _ => "is to be changed",
         };
         write!(f, "stack {stack} in {region}, account {account}: {what}")?;
+        for drift in &self.drift {
+            write!(f, "\ndrift: {drift}")?;
+        }
         if self.action == "nothing" {
             return Ok(());
         }
