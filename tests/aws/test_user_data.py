@@ -14,6 +14,9 @@ import yaml
 from machine import MOUNT, Downloads, Machine, blank, cached, root_file_system, run
 from rendered import config, offline, user_data
 
+# The first one makes a Debian, which takes minutes.
+pytestmark = pytest.mark.timeout(900)
+
 VOLUME, OTHER = "vol-0123456789abcdef0", "vol-00000000000000abc"
 PROGRAM = b"#!/bin/sh\necho qmoor\n"
 INSTALLED = "usr/local/bin/qmoor"

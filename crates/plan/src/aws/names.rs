@@ -20,6 +20,9 @@ pub const MANIFEST: &str = "qmoor:manifest";
 /// Tag on a snapshot: the SHA-256 of the manifest as far as it was known before the cut, which is inside it.
 pub const DRAFT: &str = "qmoor:draft";
 
+/// Tag on a snapshot: when its point was fixed, as RFC 3339. EC2 tells it less exactly.
+pub const AT: &str = "qmoor:at";
+
 /// Tag on a snapshot: how many bytes the files of the data have.
 pub const BYTES: &str = "qmoor:bytes";
 

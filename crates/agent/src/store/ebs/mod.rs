@@ -118,10 +118,11 @@ impl EbsStore {
 
     fn entry(snap: &Snapshot) -> Option<Entry> {
         let number = |tag| snap.tags.get(tag).and_then(|text| text.parse().ok());
+        let at = snap.tags.get(names::AT).and_then(|text| text.parse().ok());
         Some(Entry {
             id: snap.tags.get(names::BACKUP)?.clone(),
             snapshot: snap.id.clone(),
-            at: snap.started?,
+            at: at.or(snap.started)?,
             manifest: snap.tags.get(names::MANIFEST).cloned(),
             locked_until: locked_until(snap),
             bytes_total: number(names::BYTES).unwrap_or_default(),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use qmoor_aws::ec2::Snapshot;
 use qmoor_plan::aws::names;
 
@@ -31,6 +32,7 @@ impl EbsStore {
             (names::BACKUP, labels.id.clone()),
             (names::GRADE, labels.grade.clone()),
             (names::BYTES, listing.bytes().to_string()),
+            (names::AT, Timestamp::now().to_string()),
             ("Name", format!("{} {}", labels.host, labels.id)),
         ];
         if let Some(batch) = &labels.batch {
