@@ -323,6 +323,20 @@ def test_a_change_that_would_replace_the_volume_is_refused(node):
     node.refused("200 GiB, and cannot shrink", aws__volume_size="100GiB")
 
 
+def test_a_change_of_a_volume_that_a_restore_has_replaced_is_refused(node):
+    old = node.up().out["outputs"]["VolumeId"]
+    told = [{"Key": "qmoor:node", "Value": "docs"}, {"Key": "qmoor:role", "Value": "data"}]
+    new = node.ec2.create_volume(
+        AvailabilityZone=node.network.zone,
+        Size=200,
+        VolumeType="gp3",
+        TagSpecifications=[{"ResourceType": "volume", "Tags": told}],
+    )["VolumeId"]
+    node.ec2.create_tags(Resources=[old], Tags=[{"Key": "qmoor:role", "Value": "replaced"}])
+    node.refused(old, "which a restore has replaced", f"modify-volume --volume-id {new}", aws__volume_iops=9000)
+    assert node.volume(old)["Iops"] != 9000
+
+
 # ---- in the way
 
 

@@ -2,7 +2,7 @@
 
 use qmoor_aws::cloudformation::{ChangeSet, ChangeSetKind, Stack};
 use qmoor_aws::{AwsError, ec2};
-use qmoor_plan::aws::change::{self, Change, Refusal};
+use qmoor_plan::aws::change::{self, Change, Effect, Refusal};
 use qmoor_plan::aws::preflight::{self, Facts, Problem};
 use qmoor_plan::aws::steps::{self, Deployed};
 use qmoor_plan::aws::template::{MAX_BYTES, Resolved, template, text};
@@ -118,8 +118,29 @@ pub(in crate::verbs) async fn prepare(
         prepared.template = rendered(session, &resolved, &deployed, is_new)?;
         ask(session, &mut prepared).await?;
     }
+    prepared.refusals.extend(of_another_volume(&facts, &prepared.changes));
     spinner.finish_and_clear();
     Ok(prepared)
+}
+
+/// After a restore the stack knows only the volume that was replaced: it would change that one, and not the one in use.
+fn of_another_volume(facts: &Facts, changes: &[Change]) -> Option<Refusal> {
+    let stays = |change: &&Change| !matches!(change.effect, Effect::Leaves | Effect::Removes);
+    let change = changes.iter().find(|change| change.name == names::resource::VOLUME);
+    let _changed = change.filter(stays)?;
+    let own = facts.own.volume.as_ref()?;
+    let mut used = facts.volumes.iter().filter(|volume| volume.role == names::DATA);
+    let used = used.find(|volume| volume.id != *own)?;
+    Some(Refusal {
+        what: format!(
+            "the stack would change {own}, which a restore has replaced, and not {}, which is in use",
+            used.id
+        ),
+        hint: format!(
+            "leave the keys of the volume as they were; `aws ec2 modify-volume --volume-id {}` changes the one in use",
+            used.id
+        ),
+    })
 }
 
 /// Whether the stack may be touched: it is this node's, and in a state that admits it.
