@@ -95,6 +95,11 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     old = machines()
     old.start()
     old.write(1, 2, 3, 4, 5, 6, 7)
+    kept = old.verb("backup")
+    old.verb("pin", kept["id"])
+    loose = old.verb("backup")
+    old.verb("pin", loose["id"])
+    old.verb("pin", loose["id"], "--remove")
     last = old.verb("backup")
     old.stop()
     old.ec2.terminate_instances(InstanceIds=[old.instance])
@@ -102,11 +107,17 @@ def test_a_backup_is_restored_on_a_new_machine_when_the_old_one_and_its_volume_a
     fresh = machines(zone=zone)
     fresh.start(volume="initialization_rate = 200\n")
     # What was written down about it was on the volume that is gone: its manifest is fetched from inside it.
-    (listed,) = fresh.verb("backups")
+    listed, _, _ = fresh.verb("backups")
     assert (listed["complete"], listed["grade"]) == (True, None)
     assert "qmoor drill" in listed["trouble"]
     assert fresh.verb("drill")["ok"] is True
     assert fresh.verb("restore", "--yes")["id"] == last["id"]
+    # A pin outlives the machine that it was set on.
+    assert {backup["id"]: backup["pinned"] for backup in fresh.verb("backups")} == {
+        last["id"]: False,
+        loose["id"]: False,
+        kept["id"]: True,
+    }
     assert fresh.count() == 7
     assert list(fresh.volumes("replaced")) == [fresh.volume]
     (new,) = fresh.volumes("data").values()

@@ -125,13 +125,21 @@ pub async fn find(node: &NodeContext, id: Option<&str>) -> Result<(Entry, Manife
 /// Keeps a backup whatever the retention rules say.
 pub async fn pin(node: &NodeContext, id: &str) -> Result<(), NodeError> {
     exists(node, id).await?;
+    note_pin(node, id, true).await?;
     node.record(id, Event::Pinned { id: id.to_owned() }).await
 }
 
 /// Leaves a backup to the retention rules again.
 pub async fn unpin(node: &NodeContext, id: &str) -> Result<(), NodeError> {
     exists(node, id).await?;
-    node.record(id, Event::Unpinned { id: id.to_owned() }).await
+    // The note last: what is cut short leaves it pinned.
+    node.record(id, Event::Unpinned { id: id.to_owned() }).await?;
+    note_pin(node, id, false).await
+}
+
+async fn note_pin(node: &NodeContext, id: &str, pinned: bool) -> Result<(), NodeError> {
+    let id = id.to_owned();
+    node.blocking("noting a pin", move |node| Ok(node.store()?.pin(&id, pinned)?)).await
 }
 
 async fn exists(node: &NodeContext, id: &str) -> Result<(), NodeError> {
@@ -166,7 +174,7 @@ fn info(entry: Entry, manifest: Option<&Manifest>, state: &State) -> BackupInfo 
             ok: drill.ok,
             rto_ms: drill.rto_ms,
         }),
-        pinned: state.pinned.contains(&entry.id),
+        pinned: entry.pinned || state.pinned.contains(&entry.id),
         locked_until: entry.locked_until,
         snapshot: entry.snapshot,
         id: entry.id,

@@ -115,6 +115,12 @@ pub trait SnapshotStore: Debug + Send + Sync {
         Vec::new()
     }
 
+    /// Notes on a backup whether it is pinned, where the store can: a node that is made anew has lost its journal.
+    fn pin(&self, id: &str, pinned: bool) -> Result<(), StoreError> {
+        let _kept_in_the_journal = (id, pinned);
+        Ok(())
+    }
+
     /// Called when the data that [`SnapshotStore::restore`] made ready has been put in its place, once or more often.
     fn swapped(&self) -> Result<(), StoreError> {
         Ok(())
@@ -391,6 +397,8 @@ pub struct Entry {
     pub manifest: Option<String>,
     /// Until when the store refuses to remove it.
     pub locked_until: Option<Timestamp>,
+    /// Whether it says itself that it is pinned: only a store that outlives the node's journal keeps that.
+    pub pinned: bool,
     /// Bytes of all files in it.
     pub bytes_total: u64,
 }

@@ -33,6 +33,7 @@ impl CloneStore {
                     snapshot: id.clone(),
                     at: saved.at,
                     locked_until: None,
+                    pinned: false,
                     bytes_total: saved.bytes_total,
                     id,
                 }),

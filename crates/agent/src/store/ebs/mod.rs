@@ -125,6 +125,7 @@ impl EbsStore {
             at: at.or(snap.started)?,
             manifest: snap.tags.get(names::MANIFEST).cloned(),
             locked_until: locked_until(snap),
+            pinned: snap.tags.contains_key(names::PINNED),
             bytes_total: number(names::BYTES).unwrap_or_default(),
         })
     }
@@ -307,6 +308,10 @@ impl SnapshotStore for EbsStore {
     fn protect(&self, id: &str) -> Vec<String> {
         let troubles = [self.lock(id), self.copy(id)];
         troubles.into_iter().filter_map(Result::err).map(|error| error.to_string()).collect()
+    }
+
+    fn pin(&self, id: &str, pinned: bool) -> Result<(), StoreError> {
+        self.note_pin(id, pinned)
     }
 
     fn swapped(&self) -> Result<(), StoreError> {

@@ -54,6 +54,14 @@ impl EbsStore {
         Ok(())
     }
 
+    pub(super) fn note_pin(&self, id: &str, pinned: bool) -> Result<(), StoreError> {
+        let snap = self.must_be_there(id)?;
+        match pinned {
+            true => self.cloud.tag(&snap.id, &[(names::PINNED, "yes".to_owned())]),
+            false => self.cloud.untag(&snap.id, &[names::PINNED]),
+        }
+    }
+
     pub(super) fn remove_copies(&self, id: &str) -> Result<(), StoreError> {
         if !self.cloud.copies() {
             return Ok(());

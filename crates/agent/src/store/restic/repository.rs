@@ -90,6 +90,7 @@ impl ResticStore {
                     snapshot: full_id(snapshot),
                     at: snapshot.time.timestamp(),
                     locked_until: None,
+                    pinned: false,
                     bytes_total: snapshot
                         .summary
                         .as_ref()
