@@ -417,6 +417,14 @@ fn io_error(doing: &'static str) -> impl Fn(io::Error) -> StoreError {
     move |source| StoreError::Io { doing, source }
 }
 
+/// The folder of a backup in a store that has one for each. An id is a name and never a way elsewhere.
+fn folder_of(store: &Path, id: &str) -> Result<PathBuf, StoreError> {
+    if id.is_empty() || id.starts_with('.') || id.contains(['/', '\0']) {
+        return Err(StoreError::NoSuchBackup { id: id.to_owned(), store: store.to_owned() });
+    }
+    Ok(store.join(id))
+}
+
 /// Whether `data` holds what `expected` says; with `read_data` every file is read to its end, too.
 fn holds(data: &Path, expected: &Listing, read_data: bool) -> Result<(), StoreError> {
     let found = walk(data, Walk::Still).map_err(io_error("reading a snapshot"))?;

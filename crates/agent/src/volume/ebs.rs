@@ -11,7 +11,7 @@ use rustix::mount::UnmountFlags;
 use super::image::{check_ext4, empty_folder, mount};
 use super::make::content;
 use super::record::Current;
-use super::{VolumeError, io_error, loops, mounts, on_path};
+use super::{VolumeError, io_error, loops, mounts};
 use crate::durable;
 use crate::pace::Pace;
 
@@ -237,9 +237,9 @@ pub fn swap(config: &Config, incoming: &Path) -> Result<(), VolumeError> {
         if let Ok(inside) = store.strip_prefix(&spec.mount) {
             keep_records(store, &incoming.join(inside))?;
         }
-        unmount(&spec.mount)?;
+        mounts::unmount(&spec.mount, UnmountFlags::empty())?;
     }
-    unmount(incoming)?;
+    mounts::unmount(incoming, UnmountFlags::empty())?;
     let next = EbsSpec { id: coming.clone(), ..spec.clone() };
     ensure_mounted(&next)?;
     Current { id: coming, coming: None, ..current }.write(&spec.record)?;
@@ -270,12 +270,4 @@ fn keep_records(from: &Path, to: &Path) -> Result<(), VolumeError> {
         }
     }
     durable::sync_filesystem(to).map_err(io)
-}
-
-fn unmount(point: &Path) -> Result<(), VolumeError> {
-    while mounts::at(point).map_err(io_error("looking at what is mounted"))?.is_some() {
-        rustix::mount::unmount(point, UnmountFlags::empty())
-            .map_err(|error| io_error("unmounting the volume")(on_path(point, error)))?;
-    }
-    Ok(())
 }

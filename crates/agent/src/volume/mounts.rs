@@ -6,8 +6,9 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, statx};
+use rustix::mount::UnmountFlags;
 
-use super::on_path;
+use super::{VolumeError, io_error, on_path};
 
 /// One mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,18 @@ pub fn at(point: &Path) -> io::Result<Option<Mount>> {
         Err(error) => return Err(error),
     };
     Ok(holding(&whole)?.filter(|mount| mount.point == whole))
+}
+
+/// Unmounts all that is mounted on `point`, one over the other. Nothing there is fine.
+///
+/// # Errors
+/// When somebody still uses it.
+pub(crate) fn unmount(point: &Path, flags: UnmountFlags) -> Result<(), VolumeError> {
+    while at(point).map_err(io_error("looking at what is mounted"))?.is_some() {
+        rustix::mount::unmount(point, flags)
+            .map_err(|error| io_error("unmounting a volume")(on_path(point, error)))?;
+    }
+    Ok(())
 }
 
 /// Everything that is mounted.

@@ -8,7 +8,7 @@ use rustix::mount::UnmountFlags;
 
 use super::clone::clone_image;
 use super::tool::Tool;
-use super::{VolumeError, image, io_error, loops, mounts, on_path};
+use super::{VolumeError, image, io_error, loops, mounts};
 
 /// Names inside the folder.
 const IMAGE: &str = "volume.img";
@@ -59,7 +59,7 @@ impl Scratch {
     /// # Errors
     /// What the program found.
     pub fn check(self) -> Result<(), VolumeError> {
-        unmount(&self.mount(), UnmountFlags::empty())?;
+        mounts::unmount(&self.mount(), UnmountFlags::empty())?;
         match self.filesystem {
             Filesystem::Xfs => {
                 Tool::new("xfs_repair", "xfsprogs").args(&["-n", "-f"]).arg(self.image()).done()
@@ -89,18 +89,10 @@ pub fn clear(dir: &Path) -> Result<(), VolumeError> {
         return Ok(());
     }
     // Whoever still looks into it must not keep it.
-    unmount(&dir.join(MOUNT), UnmountFlags::DETACH)?;
+    mounts::unmount(&dir.join(MOUNT), UnmountFlags::DETACH)?;
     let image = dir.join(IMAGE);
     if image.exists() {
         loops::of(&image)?.iter().try_for_each(|device| loops::detach(device))?;
     }
     fs_err::remove_dir_all(dir).map_err(io_error("removing scratch"))
-}
-
-fn unmount(point: &Path, flags: UnmountFlags) -> Result<(), VolumeError> {
-    while mounts::at(point).map_err(io_error("looking at what is mounted"))?.is_some() {
-        rustix::mount::unmount(point, flags)
-            .map_err(|error| io_error("unmounting scratch")(on_path(point, error)))?;
-    }
-    Ok(())
 }

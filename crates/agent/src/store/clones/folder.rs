@@ -6,16 +6,13 @@ use std::path::{Path, PathBuf};
 use super::{COMING, CloneStore, ENTRY, GOING, IMAGE, LISTING, LOOK, MANIFEST, Saved};
 use crate::durable;
 use crate::store::listing::Listing;
-use crate::store::{Entry, StoreError, io_error};
+use crate::store::{Entry, StoreError, folder_of, io_error};
 use crate::volume::scratch;
 
 impl CloneStore {
-    /// The folder of a snapshot. An id is a name and never a way elsewhere.
+    /// The folder of a snapshot.
     pub(super) fn folder(&self, id: &str) -> Result<PathBuf, StoreError> {
-        if id.is_empty() || id.starts_with('.') || id.contains(['/', '\0']) {
-            return Err(StoreError::NoSuchBackup { id: id.to_owned(), store: self.path.clone() });
-        }
-        Ok(self.path.join(id))
+        folder_of(&self.path, id)
     }
 
     pub(super) fn entries(&self) -> Result<Vec<Entry>, StoreError> {

@@ -65,11 +65,8 @@ impl EbsStore {
 
     /// Unmounts what is mounted on `at`, and removes the volume and the folder. Nothing there is fine.
     pub(super) fn unmount_copy(&self, at: &Path) -> Result<(), StoreError> {
-        let io = io_error("unmounting a volume");
-        while mounts::at(at).map_err(&io)?.is_some() {
-            rustix::mount::unmount(at, UnmountFlags::empty())
-                .map_err(|error| io(std::io::Error::other(format!("{}: {error}", at.display()))))?;
-        }
+        let io = io_error("removing a mount point");
+        mounts::unmount(at, UnmountFlags::empty())?;
         let shown = at.display().to_string();
         for vol in self.cloud.volumes(names::SCRATCH)? {
             if vol.tags.get(names::MOUNT) == Some(&shown) {

@@ -9,7 +9,7 @@ use qmoor_plan::aws::names;
 use super::{EbsStore, digest};
 use crate::durable;
 use crate::store::listing::Listing;
-use crate::store::{Entry, StoreError, io_error};
+use crate::store::{Entry, StoreError, folder_of, io_error};
 
 const LISTING: &str = "listing.json";
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -17,12 +17,8 @@ pub(super) const MANIFEST: &str = "manifest.json";
 pub(super) const DRAFT: &str = "draft.json";
 
 impl EbsStore {
-    /// An id is a name and never a way elsewhere.
     fn folder(&self, id: &str) -> Result<PathBuf, StoreError> {
-        if id.is_empty() || id.starts_with('.') || id.contains(['/', '\0']) {
-            return Err(StoreError::NoSuchBackup { id: id.to_owned(), store: self.path.clone() });
-        }
-        Ok(self.path.join(id))
+        folder_of(&self.path, id)
     }
 
     pub(super) fn write_record(
