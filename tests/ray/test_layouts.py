@@ -140,7 +140,7 @@ def langchain(client, target, **more):
 
 
 def test_langchain_finds_what_we_wrote(target, reader):
-    rows = written(target, "langchain", "lists", "dict")
+    rows = written(target, "langchain", "for", "dict")
     store = langchain(reader, target)
     for row, point in zip(rows, ids_of(rows), strict=True):
         [found] = store.similarity_search(row["text"], k=1)
@@ -155,7 +155,7 @@ def test_langchain_finds_what_we_wrote(target, reader):
 
 
 def test_langchain_filters_on_metadata_and_gets_by_id(target, reader):
-    rows = written(target, "langchain", "lists", "dict")
+    rows = written(target, "langchain", "for", "dict")
     store = langchain(reader, target)
     is_dict = models.FieldCondition(key="metadata.source", match=models.MatchValue(value="dict"))
     found = store.similarity_search(rows[0]["text"], k=10, filter=models.Filter(must=[is_dict]))
@@ -168,7 +168,7 @@ def test_langchain_filters_on_metadata_and_gets_by_id(target, reader):
 
 
 def test_langchain_deletes_what_we_wrote(target, client):
-    rows = written(target, "langchain", "lists", "dict")
+    rows = written(target, "langchain", "for", "dict")
     assert langchain(client, target).delete(ids_of(rows)[:2])
     assert Writer(target, schema("langchain")).count() == len(rows) - 2
 
@@ -178,17 +178,17 @@ def test_langchains_metadata_is_whatever_json_can_say(target, reader):
     data = pa.Table.from_pylist(rows).append_column("vector", pa.array(embed(["A list of lists."]).tolist()))
     ensure_collection(target, vectors=DIMENSION)
     Writer(target, PointSchema(doc="doc", text="text", layout="langchain")).write(data)
-    [found] = langchain(reader, target).similarity_search("lists", k=1)
+    [found] = langchain(reader, target).similarity_search("for", k=1)
     kept = {key: value for key, value in found.metadata.items() if key not in ("_id", "_collection_name")}
     assert kept == {"doc": "one", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}
 
 
 def test_langchain_sees_no_more_of_a_document_that_shrank(target, reader):
-    rows = written(target, "langchain", "lists", "dict")
-    report = shrink(target, "langchain", rows, "lists")
+    rows = written(target, "langchain", "for", "dict")
+    report = shrink(target, "langchain", rows, "for")
     assert report.stale_deleted == 2
-    found = langchain(reader, target).similarity_search("lists", k=10)
-    assert sorted(each.metadata["source"] for each in found) == ["dict"] * 3 + ["lists"]
+    found = langchain(reader, target).similarity_search("for", k=10)
+    assert sorted(each.metadata["source"] for each in found) == ["dict"] * 3 + ["for"]
 
 
 def test_we_find_what_langchain_wrote(target, client, node):
@@ -197,14 +197,16 @@ def test_we_find_what_langchain_wrote(target, client, node):
         client_options={"url": node.url, "api_key": node.ready["keys"]["index"]},
         collection_name=target.collection,
     )
-    store.add_documents([Document(page_content=row["text"], metadata={"source": row["source"]}) for row in chunks("if")])
-    [wanted, *_] = chunks("if")
+    store.add_documents(
+        [Document(page_content=row["text"], metadata={"source": row["source"]}) for row in chunks("while")]
+    )
+    wanted = rows[0]
     found = Searcher(target).search(embed([wanted["text"]])[0], k=1, fields=["page_content", "metadata"])
     [hit] = found.to_pylist()
     assert hit["page_content"] == wanted["text"]
-    assert json.loads(hit["metadata"]) == {"source": "if"}
+    assert json.loads(hit["metadata"]) == {"source": "while"}
     nested = Searcher(target).search(
-        embed([wanted["text"]])[0], filter={"must": [{"key": "metadata.source", "match": {"value": "while"}}]}
+        embed([wanted["text"]])[0], filter={"must": [{"key": "metadata.source", "match": {"value": "none such"}}]}
     )
     assert nested.num_rows == 0
 
@@ -217,12 +219,12 @@ def test_we_write_beside_langchain_and_clean_up_only_ours(target, client, node):
     )
     store.add_documents([Document(page_content="Written by LangChain.", metadata={"source": "langchain"})])
     assert ensure_collection(target, vectors=DIMENSION) is False
-    rows = chunks("lists")
+    rows = chunks("for")
     writer = Writer(target, schema("langchain"), generation=GENERATION)
     writer.check(table(rows).schema)
     writer.write(table(rows))
     found = store.similarity_search("anything", k=10)
-    assert sorted(each.metadata["source"] for each in found) == ["langchain", *["lists"] * 3]
+    assert sorted(each.metadata["source"] for each in found) == ["langchain", *["for"] * 3]
     assert Writer(target, schema("langchain"), generation=GENERATION + 1).delete_older() == 3
     assert [each.page_content for each in store.similarity_search("anything", k=10)] == ["Written by LangChain."]
 
@@ -236,7 +238,7 @@ def test_langchain_searches_our_sparse_vectors_too(target, node, reader):
         client_options=options,
         collection_name=target.collection,
     )
-    rows = chunks("lists", "dict")
+    rows = chunks("for", "dict")
     words = [WordCounts().embed_query(row["text"]) for row in rows]
     sparse = pa.array(
         [{"indices": each.indices, "values": each.values} for each in words],
@@ -252,7 +254,7 @@ def test_langchain_searches_our_sparse_vectors_too(target, node, reader):
 
 def test_langchains_reader_owns_two_names(target):
     ensure_collection(target, vectors=DIMENSION)
-    data = table(chunks("lists")).rename_columns(["source", "ix", "count", "text", "_id", "seen", "vector"])
+    data = table(chunks("for")).rename_columns(["source", "ix", "count", "text", "_id", "seen", "vector"])
     with pytest.raises(BadInput, match="_id"):
         Writer(target, schema("langchain")).write(data)
     assert Writer(target, schema("langchain")).count() == 0
@@ -274,7 +276,7 @@ def where(key, value):
 
 
 def test_llamaindex_finds_what_we_wrote(target, reader):
-    rows = written(target, "llamaindex", "lists", "dict")
+    rows = written(target, "llamaindex", "for", "dict")
     store = llamaindex(reader, target)
     for row, point in zip(rows, ids_of(rows), strict=True):
         found = store.query(asked(row["text"]))
@@ -286,7 +288,7 @@ def test_llamaindex_finds_what_we_wrote(target, reader):
 
 
 def test_llamaindexs_retriever_answers_from_our_collection(target, reader):
-    rows = written(target, "llamaindex", "lists", "dict")
+    rows = written(target, "llamaindex", "for", "dict")
     index = VectorStoreIndex.from_vector_store(llamaindex(reader, target), embed_model=LlamaIndexEmbedder())
     [found] = index.as_retriever(similarity_top_k=1).retrieve(rows[1]["text"])
     assert found.node.get_content() == rows[1]["text"]
@@ -294,7 +296,7 @@ def test_llamaindexs_retriever_answers_from_our_collection(target, reader):
 
 
 def test_llamaindex_filters_and_gets_by_id(target, reader):
-    rows = written(target, "llamaindex", "lists", "dict")
+    rows = written(target, "llamaindex", "for", "dict")
     store, points = llamaindex(reader, target), ids_of(rows)
     found = store.query(asked("anything", k=10, filters=where("words", rows[3]["words"])))
     assert points[3] in found.ids
@@ -307,19 +309,19 @@ def test_llamaindex_filters_and_gets_by_id(target, reader):
 
 
 def test_llamaindex_deletes_a_document_that_we_wrote(target, client):
-    rows = written(target, "llamaindex", "lists", "dict")
+    rows = written(target, "llamaindex", "for", "dict")
     store, points = llamaindex(client, target), ids_of(rows)
-    store.delete("lists")
+    store.delete("for")
     assert [node.ref_doc_id for node in store.get_nodes(points)] == ["dict"] * 3
     store.delete_nodes([points[3]])
     assert Writer(target, schema("llamaindex")).count() == 2
 
 
 def test_llamaindex_sees_no_more_of_a_document_that_shrank(target, reader):
-    rows = written(target, "llamaindex", "lists", "dict")
-    assert shrink(target, "llamaindex", rows, "lists").stale_deleted == 2
-    found = llamaindex(reader, target).query(asked("lists", k=10))
-    assert sorted(node.ref_doc_id for node in found.nodes) == ["dict"] * 3 + ["lists"]
+    rows = written(target, "llamaindex", "for", "dict")
+    assert shrink(target, "llamaindex", rows, "for").stale_deleted == 2
+    found = llamaindex(reader, target).query(asked("for", k=10))
+    assert sorted(node.ref_doc_id for node in found.nodes) == ["dict"] * 3 + ["for"]
 
 
 def test_a_node_without_a_document_is_written_as_llamaindex_does(target, client):
@@ -348,14 +350,14 @@ def llamaindex_nodes(*names):
 
 
 def test_we_find_what_llamaindex_wrote(target, client):
-    nodes = list(llamaindex_nodes("if"))
+    nodes = list(llamaindex_nodes("while"))
     llamaindex(client, target).add(nodes)
     found = Searcher(target).search(
-        embed([nodes[1].text])[0], k=1, fields=["_node_content", "doc_id", "words"], filter=of_document("if")
+        embed([nodes[1].text])[0], k=1, fields=["_node_content", "doc_id", "words"], filter=of_document("while")
     )
     [hit] = found.to_pylist()
     assert json.loads(hit["_node_content"])["text"] == nodes[1].text
-    assert (hit["id"], hit["doc_id"], hit["words"]) == (nodes[1].node_id, "if", nodes[1].metadata["words"])
+    assert (hit["id"], hit["doc_id"], hit["words"]) == (nodes[1].node_id, "while", nodes[1].metadata["words"])
 
 
 def of_document(name):
@@ -364,14 +366,14 @@ def of_document(name):
 
 def test_we_write_beside_llamaindex_and_clean_up_only_ours(target, client):
     store = llamaindex(client, target)
-    store.add(list(llamaindex_nodes("if")))
+    store.add(list(llamaindex_nodes("while")))
     assert ensure_collection(target, vectors=DIMENSION) is False
-    rows = chunks("lists")
+    rows = chunks("for")
     Writer(target, schema("llamaindex"), generation=GENERATION).write(table(rows))
     found = store.query(asked(rows[0]["text"], k=10))
-    assert sorted(node.ref_doc_id for node in found.nodes) == ["if"] * 3 + ["lists"] * 3
+    assert sorted(node.ref_doc_id for node in found.nodes) == ["while"] * 3 + ["for"] * 3
     assert Writer(target, schema("llamaindex"), generation=GENERATION + 1).delete_older() == 3
-    assert {node.ref_doc_id for node in store.query(asked("anything", k=10)).nodes} == {"if"}
+    assert {node.ref_doc_id for node in store.query(asked("anything", k=10)).nodes} == {"while"}
 
 
 def test_llamaindex_searches_our_sparse_vectors_too(target, reader):
@@ -380,7 +382,7 @@ def test_llamaindex_searches_our_sparse_vectors_too(target, reader):
         return [each.indices for each in vectors], [each.values for each in vectors]
 
     ensure_collection(target, vectors={"text-dense": VectorSpec(DIMENSION)}, sparse=["text-sparse-new"])
-    rows = chunks("lists", "dict")
+    rows = chunks("for", "dict")
     indices, values = encode([row["text"] for row in rows])
     sparse = pa.array(
         [{"indices": i, "values": v} for i, v in zip(indices, values)],
@@ -397,7 +399,7 @@ def test_llamaindex_searches_our_sparse_vectors_too(target, reader):
 @pytest.mark.parametrize("name", ["doc_id", "ref_doc_id", "document_id", "_node_content", "_node_type", "_doc"])
 def test_a_column_named_as_what_llamaindex_sets_is_refused(target, name):
     ensure_collection(target, vectors=DIMENSION)
-    data = table(chunks("lists")).rename_columns(["source", "ix", "count", "text", name, "seen", "vector"])
+    data = table(chunks("for")).rename_columns(["source", "ix", "count", "text", name, "seen", "vector"])
     with pytest.raises(BadInput, match=name):
         Writer(target, schema("llamaindex")).write(data)
     assert Writer(target, schema("llamaindex")).count() == 0
@@ -429,8 +431,8 @@ def points_in(client, collection):
 @pytest.mark.filterwarnings("ignore:Using SHA-1")
 def test_langchains_index_makes_the_ids_that_we_make(target, client):
     ensure_collection(target, vectors=DIMENSION)
-    metadata = [{"source": "lists", "n": 1}, {"größe": "ü", "nested": {"b": [1.5, None], "a": True}}, {}]
-    texts = [row["text"] for row in chunks("lists")]
+    metadata = [{"source": "for", "n": 1}, {"größe": "ü", "nested": {"b": [1.5, None], "a": True}}, {}]
+    texts = [row["text"] for row in chunks("for")]
     documents = [Document(page_content=text, metadata=each) for text, each in zip(texts, metadata)]
     manager = InMemoryRecordManager("layouts")
     manager.create_schema()
@@ -450,7 +452,7 @@ def test_haystacks_store_makes_the_ids_that_we_make(target, node, client, monkey
         api_key=Secret.from_env_var("HAYSTACK_KEY"),
         progress_bar=False,
     )
-    texts = [row["text"] for row in chunks("lists")]
+    texts = [row["text"] for row in chunks("for")]
     documents = [HaystackDocument(content=text, embedding=vector) for text, vector in zip(texts, embed(texts).tolist())]
     documents.append(HaystackDocument(id="a name", content="named", embedding=embed(["named"])[0].tolist()))
     store.write_documents(documents)
