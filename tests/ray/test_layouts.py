@@ -21,10 +21,10 @@ from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, Vect
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStore
 from qdrant_client import QdrantClient, models
+from qmoor import BadInput, PointSchema, Searcher, Target, VectorSpec, Writer, ensure_collection, point_ids
 
 import server
 from embedder import DIMENSION, embed
-from qmoor import BadInput, PointSchema, Searcher, Target, VectorSpec, Writer, ensure_collection, point_ids
 
 GENERATION = 1_000
 NAMES = itertools.count(1)
@@ -197,9 +197,8 @@ def test_we_find_what_langchain_wrote(target, client, node):
         client_options={"url": node.url, "api_key": node.ready["keys"]["index"]},
         collection_name=target.collection,
     )
-    store.add_documents(
-        [Document(page_content=row["text"], metadata={"source": row["source"]}) for row in chunks("while")]
-    )
+    rows = chunks("while")
+    store.add_documents([Document(page_content=row["text"], metadata={"source": row["source"]}) for row in rows])
     wanted = rows[0]
     found = Searcher(target).search(embed([wanted["text"]])[0], k=1, fields=["page_content", "metadata"])
     [hit] = found.to_pylist()
@@ -224,7 +223,7 @@ def test_we_write_beside_langchain_and_clean_up_only_ours(target, client, node):
     writer.check(table(rows).schema)
     writer.write(table(rows))
     found = store.similarity_search("anything", k=10)
-    assert sorted(each.metadata["source"] for each in found) == ["langchain", *["for"] * 3]
+    assert sorted(each.metadata["source"] for each in found) == [*["for"] * 3, "langchain"]
     assert Writer(target, schema("langchain"), generation=GENERATION + 1).delete_older() == 3
     assert [each.page_content for each in store.similarity_search("anything", k=10)] == ["Written by LangChain."]
 
@@ -371,7 +370,7 @@ def test_we_write_beside_llamaindex_and_clean_up_only_ours(target, client):
     rows = chunks("for")
     Writer(target, schema("llamaindex"), generation=GENERATION).write(table(rows))
     found = store.query(asked(rows[0]["text"], k=10))
-    assert sorted(node.ref_doc_id for node in found.nodes) == ["while"] * 3 + ["for"] * 3
+    assert sorted(node.ref_doc_id for node in found.nodes) == ["for"] * 3 + ["while"] * 3
     assert Writer(target, schema("llamaindex"), generation=GENERATION + 1).delete_older() == 3
     assert {node.ref_doc_id for node in store.query(asked("anything", k=10)).nodes} == {"while"}
 
