@@ -80,7 +80,7 @@ def parsed():
     parser.add_argument(
         "--key",
         default="env:QDRANT_API_KEY",
-        help="where each machine of the cluster finds the index key: env:NAME, file:PATH or aws-secret:ID (%(default)s)",
+        help="where each machine finds the index key: env:NAME, file:PATH or aws-secret:ID (%(default)s)",
     )
     parser.add_argument(
         "--cleanup",

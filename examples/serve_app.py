@@ -12,6 +12,7 @@ or, with Serve's own command:
 
 import argparse
 import os
+import signal
 from typing import Annotated
 
 import numpy as np
@@ -78,13 +79,15 @@ def main():
     parser.add_argument(
         "--key",
         default="env:QDRANT_API_KEY",
-        help="where each machine of the cluster finds the search key: env:NAME, file:PATH or aws-secret:ID (%(default)s)",
+        help="where each machine finds the search key: env:NAME, file:PATH or aws-secret:ID (%(default)s)",
     )
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="(%(default)s)")
     arguments = parser.parse_args()
     serve.start(http_options={"host": arguments.host, "port": arguments.port})
-    serve.run(build(Arguments(url=arguments.url, collection=arguments.collection, key=arguments.key)), blocking=True)
+    serve.run(build(Arguments(url=arguments.url, collection=arguments.collection, key=arguments.key)))
+    print(f"serving on http://{arguments.host}:{arguments.port}/search", flush=True)
+    signal.pause()
 
 
 if __name__ == "__main__":
