@@ -24,7 +24,7 @@ NOT_RUN = {
 }
 RAY = (
     "ray start --head --block --node-ip-address=127.0.0.1 --port=6379 --num-cpus=2 --object-store-memory=200000000 "
-    "--include-dashboard=false"
+    "--include-dashboard=false --log-style=pretty --log-color=false"
 )
 
 
@@ -80,6 +80,9 @@ def main():
                 return 1
             done += 1
     finally:
+        # This process leaves the cluster before it ends.
+        if "ray" in namespace:
+            namespace["ray"].shutdown()
         session.close()
     print(f"{done} steps")
     return 0
