@@ -9,6 +9,8 @@ pub mod source;
 
 pub mod index;
 
+pub mod table;
+
 pub mod search;
 
 pub mod ensure;
@@ -19,5 +21,6 @@ pub mod target;
 
 mod arrow;
 mod json;
+mod pace;
 mod retry;
 mod spill;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use qdrant_client::qdrant::collections_client::CollectionsClient;
 use qdrant_client::qdrant::points_client::PointsClient;
+use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -111,6 +112,11 @@ impl Connection {
     pub(crate) fn points(&self) -> PointsClient<Service> {
         PointsClient::with_interceptor(self.channel.clone(), self.key.clone())
             .max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// For messages that are encoded already.
+    pub(crate) fn raw(&self) -> Grpc<Service> {
+        Grpc::new(InterceptedService::new(self.channel.clone(), self.key.clone()))
     }
 
     pub(crate) fn collections(&self) -> CollectionsClient<Service> {
