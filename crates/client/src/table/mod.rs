@@ -26,6 +26,9 @@ mod clean;
 mod budget;
 mod ids;
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
