@@ -6,7 +6,8 @@ In a `console` block each line that begins with `$ ` is a command, run in the di
 release binary on PATH; it must exit with 0. A line that ends in ` &` is a server: it is left running until
 the end of the page, and the next line waits until it says that it serves. The lines after a command are its expected
 output, compared without numbers, ids, times and spacing; a line `...` stands for any lines. In an
-`sh` block each line is a command, and a node with one collection and one backup runs beside it.
+`sh` block each line is a command, and a node with one collection and one backup runs beside it. What follows the line
+`<!-- run by tests/X -->` is for the runner in that folder.
 
 Prints what went wrong, and exits with 1, or prints the number of commands run.
 """
@@ -26,6 +27,7 @@ COMMAND_DEADLINE = 180.0
 READY_DEADLINE = 60.0
 # What a server says once it can be used.
 READY = ("serving ", "{")
+RUN_BY = re.compile(r"^<!-- run by (\S+) -->$")
 CARGO_RUN = re.compile(r"^cargo run --release --(?= )")
 
 # What differs from run to run, and what is put in its place; in this order.
@@ -54,12 +56,17 @@ class Command:
     needs_node: bool = False
 
 
-def commands(page):
-    """The commands of a page, in order."""
-    found, kind, prompted = [], None, False
+def commands(page, runner="tests/python"):
+    """The commands of a page that are for a runner, in order."""
+    found, kind, prompted, whose = [], None, False, "tests/python"
     for number, line in enumerate(page.read_text().splitlines(), 1):
         fence = re.match(r"^\s*```(\w*)", line)
-        if fence:
+        note = RUN_BY.match(line)
+        if kind is None and note:
+            whose = note[1]
+        elif whose != runner:
+            continue
+        elif fence:
             kind = None if kind is not None else (fence.group(1) or "text")
             prompted = False
         elif kind == "sh":

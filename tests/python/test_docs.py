@@ -86,6 +86,14 @@ def test_output_is_compared_without_what_changes(expected, printed, problem):
     assert manual.differs(expected, printed) == problem
 
 
+def test_what_another_runner_runs_is_left_to_it(tmp_path):
+    block = "```console\n$ {}\n```\n"
+    texts = [block.format("one"), "<!-- run by tests/x -->\n", block.format("two"), "<!-- run by tests/python -->\n"]
+    page = page_of(tmp_path, "".join([*texts, block.format("three")]))
+    assert [command.text for command in manual.commands(page)] == ["one", "three"]
+    assert [command.text for command in manual.commands(page, "tests/x")] == ["two"]
+
+
 def test_a_page_whose_command_fails_is_told(tmp_path):
     page = page_of(tmp_path, "```console\n$ echo fine\nfine\n$ false\n```\n")
     ended = subprocess.run(

@@ -13,6 +13,8 @@ pub mod table;
 
 pub mod search;
 
+pub mod query;
+
 pub mod ensure;
 pub mod filter;
 

@@ -21,6 +21,7 @@ const PAGES: &[Page] = pages![
     "gateway.md",
     "indexing.md",
     "quickstart.md",
+    "ray.md",
     "security.md",
 ];
 
