@@ -10,7 +10,8 @@ use crate::tables::{chunk_schema, chunks, ensure, plain, told, write, writer};
 
 async fn start() -> (Fake, Target) {
     let fake = Fake::start().await;
-    let target = Target { grpc_url: fake.url.clone(), collection: "c".to_owned(), key: None };
+    let target =
+        Target { grpc_url: fake.url.clone(), collection: "c".to_owned(), key: None, tls_ca: None };
     ensure(&target, json!({"vectors": {"": {"size": 2}}})).await;
     (fake, target)
 }

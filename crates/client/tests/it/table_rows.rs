@@ -375,7 +375,13 @@ async fn a_column_that_cannot_be_used_at_all_is_named() {
         (integers(&[1]), texts(&["x"]), None, "vector", "Utf8, not vectors"),
         (one(), one(), None, "id", "an id is a whole number"),
         (integers(&[1]), one(), Some(("blob", binary)), "blob", "Binary has no place in a payload"),
-        (integers(&[1]), one(), Some(("_gen", integers(&[1]))), "_gen", "qmoor's own"),
+        (
+            integers(&[1]),
+            one(),
+            Some(("_gen", integers(&[1]))),
+            "_gen",
+            "qmoor sets what is called so",
+        ),
     ] {
         let columns = [vec![("id", id), ("vector", vector)], other.into_iter().collect()].concat();
         let schema = json!({"id": "id", "vectors": {"": "vector"}});
@@ -391,4 +397,77 @@ async fn a_column_that_cannot_be_used_at_all_is_named() {
     let error = write(&writer, &[table]).await.unwrap_err();
     assert!(error.to_string().contains("struct<indices: list<uint32>"), "{error}");
     engine.stop().await;
+}
+
+/// The payloads of two rows in a layout, by the point's id.
+async fn laid_out(schema: Value) -> Result<(Vec<String>, Vec<Value>), qmoor_client::error::Error> {
+    let (engine, target) = start(json!({"vectors": {"": {"size": 2}}})).await;
+    let days = arrow_array::Date32Array::from(vec![Some(0), None]);
+    let table = batch(vec![
+        ("source", texts(&["a", "b"])),
+        ("n", integers(&[3, 0])),
+        ("words", texts(&["one \"ü\"", ""])),
+        ("day", Arc::new(days)),
+        ("page", integers(&[7, 8])),
+        ("vector", pairs(&[[1.0, 2.0]; 2])),
+        ("_id", integers(&[1, 2])),
+    ]);
+    let writer = writer(&target, schema, json!({"generation": 5})).await;
+    let written = write(&writer, &[table]).await;
+    let points = points(&target).await;
+    engine.stop().await;
+    written?;
+    let mut all: Vec<_> = points.into_iter().map(|(id, point)| (id, point.payload)).collect();
+    all.sort_by_key(|(_, payload)| payload["_doc"].to_string());
+    Ok(all.into_iter().unzip())
+}
+
+#[tokio::test]
+async fn langchain_finds_text_and_metadata_where_it_looks() {
+    let schema = json!({"doc": "source", "chunk": "n", "text": "words", "layout": "langchain",
+        "vectors": {"": "vector"}, "payload": ["source", "day"]});
+    let (_, payloads) = laid_out(schema.clone()).await.unwrap();
+    let expected = [
+        json!({"page_content": "one \"ü\"", "metadata": {"source": "a", "day": "1970-01-01"},
+            "_doc": "a", "_ix": 3, "_gen": 5}),
+        json!({"page_content": "", "metadata": {"source": "b", "day": null},
+            "_doc": "b", "_ix": 0, "_gen": 5}),
+    ];
+    assert_eq!(payloads, expected);
+    // All columns, and the one that its reader would overwrite.
+    let mut all = schema;
+    all["payload"] = Value::Null;
+    let error = laid_out(all).await.unwrap_err();
+    assert_eq!((error.code(), error.column()), ("schema", Some("_id")), "{error}");
+}
+
+#[tokio::test]
+async fn llamaindex_finds_nodes_and_what_it_filters_by() {
+    let schema = json!({"doc": "source", "chunk": "n", "text": "words", "layout": "llamaindex",
+        "vectors": {"": "vector"}, "payload": ["day", "page"]});
+    let (ids, mut payloads) = laid_out(schema.clone()).await.unwrap();
+    let node = payloads[0]["_node_content"].take();
+    let node: Value = serde_json::from_str(node.as_str().unwrap()).unwrap();
+    let expected = json!({"id_": ids[0], "metadata": {"day": "1970-01-01", "page": 7},
+        "relationships": {"1": {"node_id": "a", "class_name": "RelatedNodeInfo"}},
+        "text": "one \"ü\"", "class_name": "TextNode"});
+    assert_eq!(node, expected);
+    let expected = json!({"_node_content": null, "_node_type": "TextNode", "document_id": "a",
+        "doc_id": "a", "ref_doc_id": "a", "day": "1970-01-01", "page": 7, "_doc": "a", "_ix": 3,
+        "_gen": 5});
+    assert_eq!(payloads[0], expected);
+    let mut numbered = schema;
+    numbered["id"] = json!("page");
+    let error = laid_out(numbered).await.unwrap_err();
+    assert_eq!((error.code(), error.column()), ("schema", Some("page")), "{error}");
+}
+
+#[tokio::test]
+async fn a_document_without_chunk_numbers_is_one_row() {
+    let schema = json!({"doc": "source", "vectors": {"": "vector"}, "payload": []});
+    let (ids, payloads) = laid_out(schema).await.unwrap();
+    let expected = ["a", "b"].map(|doc| json!({"_doc": doc, "_ix": 0, "_gen": 5}));
+    assert_eq!(payloads, expected);
+    let namespace = qmoor_client::ids::DEFAULT_NAMESPACE;
+    assert_eq!(ids[0], qmoor_client::ids::point_id(&namespace, "a", 0).to_string());
 }
