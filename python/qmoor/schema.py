@@ -24,10 +24,9 @@ class PointSchema:
     ``chunk``, so that writing again meets the same points.
 
     Args:
-        id: the column of ids; without it ``doc`` is needed.
+        id: the column of ids; without it ``doc`` and ``chunk`` are needed.
         doc: the column that names a row's document. It is kept as ``_doc``.
-        chunk: the column with a row's number in its document, from 0; without it each document has one row. Kept as
-            ``_ix``.
+        chunk: the column with a row's number in its document, from 0. Kept as ``_ix``.
         chunk_count: the column that says how many chunks the document has now. With it a document that shrank is tidied
             as soon as it is written whole.
         hash: a column of text that changes when the row does; kept as ``_hash``, and what ``drop_unchanged`` compares.
@@ -55,9 +54,9 @@ class PointSchema:
     namespace: uuid.UUID = DEFAULT_NAMESPACE
 
     def __post_init__(self) -> None:
-        if self.id is None and self.doc is None:
+        if self.id is None and (self.doc is None or self.chunk is None):
             raise BadInput(
-                "neither `id` nor `doc` names a column",
+                "neither `id` nor `doc` and `chunk` name columns",
                 hint='PointSchema(id="id"), or PointSchema(doc="doc", chunk="chunk")',
             )
         if self.chunk is not None and self.doc is None:

@@ -166,7 +166,7 @@ def test_a_driver_killed_at_the_end_and_run_again_is_right(ray, place, moment):
 
 def shed(node):
     """How many requests the gateway has sent away."""
-    return Node(node.url, "env:QMOOR_TEST_ADMIN").status()["gate"]["shed"]
+    return Node(node.url, "env:STRICT_ADMIN").status()["gate"]["shed"]
 
 
 @pytest.fixture
@@ -309,9 +309,9 @@ def test_retrieval_with_several_batches_under_way(data, place):
 @pytest.mark.parametrize(
     ("schema", "error"),
     [
-        (PointSchema(doc="doc", vectors={"other": "vector"}), Mismatch),
-        (PointSchema(doc="doc", sparse={"words": "text"}), Mismatch),
-        (PointSchema(doc="doc", bm25={"words": "text"}), Mismatch),
+        (PointSchema(doc="doc", chunk="chunk", vectors={"other": "vector"}), Mismatch),
+        (PointSchema(doc="doc", chunk="chunk", sparse={"words": "text"}), Mismatch),
+        (PointSchema(doc="doc", chunk="chunk", bm25={"words": "text"}), Mismatch),
     ],
 )
 def test_a_vector_that_the_collection_lacks_is_refused_before_any_task(data, place, schema, error):
