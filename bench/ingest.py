@@ -255,8 +255,8 @@ def memory_text(figures):
         f"{figures['bytes'] / 1e9:.2f} GB of Parquet, {figures['points']} points of {figures['dimensions']} dimensions"
     )
     return (
-        f"{what}, in {figures['wall_s']:.0f} s: the writer's process had {figures['held_mib']:.0f} MiB at the start and "
-        f"{peak:.0f} MiB at most (wanted: less than {MEMORY_MIB})"
+        f"{what}, in {figures['wall_s']:.0f} s: the writer's process had {figures['held_mib']:.0f} MiB at the start "
+        f"and {peak:.0f} MiB at most (wanted: less than {MEMORY_MIB})"
     )
 
 
