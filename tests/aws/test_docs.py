@@ -27,10 +27,7 @@ BACKUPS = ROOT / "docs/backups.md"
 CLUSTER = ROOT / "examples/ray-cluster.yaml"
 REGION = "eu-central-1"
 
-# Sections and beginnings of lines that are not run here, and why; and how many lines that are.
-NOT_FOLLOWED = {
-    "### In another zone": "moto puts a machine that is given a network interface into the first zone of the region",
-}
+# Beginnings of lines that are not run here, and why; and how many lines that are.
 NOT_RUN = {
     "cargo build": "the program is built already; `aws s3 cp` takes that one",
     "export nat=": "moto takes the elastic address of a NAT gateway for a private one, and refuses it",
@@ -41,7 +38,7 @@ NOT_RUN = {
     "sudo pkill -TERM -x qdrant": "no process here may be ended by its name: the test ends the one it has started",
     "terraform ": "test_terraform.py runs the module",
 }
-LINES_NOT_RUN = 20
+LINES_NOT_RUN = 10
 
 # The node's own machine: what its user data says, with other places.
 ON_THE_NODE = """#!/bin/sh
@@ -83,10 +80,8 @@ def by_hand():
 
 def reason(command):
     """Why a line is not run, if it is not."""
-    before = PAGE.read_text().splitlines()[: command.line]
-    section = next(line for line in reversed(before) if re.match("###? ", line))
     by_line = (why for start, why in NOT_RUN.items() if command.text.startswith(start))
-    return NOT_FOLLOWED.get(section) or next(by_line, None)
+    return next(by_line, None)
 
 
 class Node:
@@ -354,7 +349,7 @@ def test_what_is_not_run_is_counted_and_has_a_reason(capsys):
         for text, why in skipped:
             print(f"  {text[:60]:<60}  {why}")
     assert len(skipped) == LINES_NOT_RUN
-    assert {why for _, why in skipped} == {*NOT_RUN.values(), *NOT_FOLLOWED.values()}
+    assert {why for _, why in skipped} == {*NOT_RUN.values()}
 
 
 # ---- what the page says beside its lines

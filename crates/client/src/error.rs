@@ -7,6 +7,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 
 use crate::source::SourceError;
+use crate::table::WriteReport;
 
 /// What stopped an operation.
 #[derive(Debug, thiserror::Error)]
@@ -115,6 +116,32 @@ pub enum Error {
         /// What is wrong there.
         reason: String,
     },
+    /// The table, or what was said about its columns, cannot be used at all.
+    #[error("table: {}{why}", of_column(.column.as_deref()))]
+    Schema {
+        /// The column it is about.
+        column: Option<String>,
+        /// What is wrong.
+        why: String,
+    },
+    /// A row of a table cannot be used.
+    #[error("row {row}: {}{why}", of_column(.column.as_deref()))]
+    BadRow {
+        /// The row, from 0 over all that was given.
+        row: u64,
+        /// The column it is about, where that is known.
+        column: Option<String>,
+        /// What is wrong.
+        why: String,
+    },
+    /// A table was written in part.
+    #[error("{source}")]
+    Write {
+        /// What stopped it.
+        source: Box<Error>,
+        /// What was done until then.
+        report: Box<WriteReport>,
+    },
     /// The source cannot be read, or a row of it cannot be used.
     #[error(transparent)]
     Source(#[from] SourceError),
@@ -151,6 +178,9 @@ impl Error {
             Self::Full { .. } => "full",
             Self::Unsupported { .. } => "unsupported",
             Self::Filter { .. } => "filter",
+            Self::Schema { .. } => "schema",
+            Self::BadRow { .. } => "bad_row",
+            Self::Write { source, .. } => source.code(),
             Self::Source(source) => source.code(),
             Self::File { .. } => "file",
             Self::Internal(_) => "internal",
@@ -182,12 +212,52 @@ impl Error {
             Self::Failed { .. } => "the engine's log on the node says more",
             Self::GaveUp { .. } => "run it again later: what was written is kept",
             Self::Unsupported { .. } => "the node needs Qdrant 1.15.3 or newer, or `qmoor engine`",
+            Self::BadRow { .. } => {
+                "mend the row, or have such rows set aside (`on_bad_row=\"dead_letter\"`)"
+            }
+            Self::Write { source, .. } => return source.hint(),
             Self::Source(source) => return source.hint(),
             Self::File { .. } => "check that the folder exists, is writable, and is not full",
-            Self::Invalid { .. } | Self::Filter { .. } | Self::Internal(_) => return None,
+            Self::Schema { .. }
+            | Self::Invalid { .. }
+            | Self::Filter { .. }
+            | Self::Internal(_) => return None,
         };
         Some(hint.to_owned())
     }
+
+    /// The row of a table that is to blame, from 0.
+    #[must_use]
+    pub fn row(&self) -> Option<u64> {
+        match self {
+            Self::BadRow { row, .. } => Some(*row),
+            Self::Write { source, .. } => source.row(),
+            _ => None,
+        }
+    }
+
+    /// The column of a table that is to blame.
+    #[must_use]
+    pub fn column(&self) -> Option<&str> {
+        match self {
+            Self::BadRow { column, .. } | Self::Schema { column, .. } => column.as_deref(),
+            Self::Write { source, .. } => source.column(),
+            _ => None,
+        }
+    }
+
+    /// What a write had done before it was stopped.
+    #[must_use]
+    pub fn report(&self) -> Option<&WriteReport> {
+        match self {
+            Self::Write { report, .. } => Some(report),
+            _ => None,
+        }
+    }
+}
+
+fn of_column(column: Option<&str>) -> String {
+    column.map(|column| format!("column `{column}`: ")).unwrap_or_default()
 }
 
 /// What a failed call means for the next attempt. Every call this library makes can be repeated
@@ -228,9 +298,14 @@ pub(crate) fn prospect(status: &Status) -> Prospect {
 }
 
 /// A message over a size limit has the code of a rate limit.
-pub(crate) fn is_too_large(status: &Status) -> bool {
+fn is_too_large(status: &Status) -> bool {
     status.code() == Code::ResourceExhausted
         && status.message().contains("message length too large")
+}
+
+/// Whether a refusal may be the fault of one row rather than of the request.
+pub(crate) fn is_about_a_row(status: &Status) -> bool {
+    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) || is_too_large(status)
 }
 
 /// A full disk has no code of its own.

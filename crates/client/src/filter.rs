@@ -5,6 +5,8 @@
 mod condition;
 mod field;
 
+pub(crate) use condition::id as point_id;
+
 use qdrant_client::qdrant::{Condition, Filter, MinShould};
 use serde_json::{Map, Value};
 
@@ -58,31 +60,35 @@ fn conditions(value: &Value, at: &str) -> Result<Vec<Condition>, Error> {
     }
 }
 
-fn wrong(at: &str, reason: impl Into<String>) -> Error {
+pub(crate) fn wrong(at: &str, reason: impl Into<String>) -> Error {
     Error::Filter { at: at.to_owned(), reason: reason.into() }
 }
 
-fn object<'a>(value: &'a Value, at: &str) -> Result<&'a Map<String, Value>, Error> {
+pub(crate) fn object<'a>(value: &'a Value, at: &str) -> Result<&'a Map<String, Value>, Error> {
     value.as_object().ok_or_else(|| wrong(at, "an object is expected"))
 }
 
-fn text(value: &Value, at: &str) -> Result<String, Error> {
+pub(crate) fn text(value: &Value, at: &str) -> Result<String, Error> {
     value.as_str().map(str::to_owned).ok_or_else(|| wrong(at, "text is expected"))
 }
 
-fn integer(value: &Value, at: &str) -> Result<u64, Error> {
+pub(crate) fn integer(value: &Value, at: &str) -> Result<u64, Error> {
     value.as_u64().ok_or_else(|| wrong(at, "an integer from 0 is expected"))
 }
 
-fn double(value: &Value, at: &str) -> Result<f64, Error> {
+pub(crate) fn double(value: &Value, at: &str) -> Result<f64, Error> {
     value.as_f64().ok_or_else(|| wrong(at, "a number is expected"))
 }
 
-fn need<'a>(fields: &'a Map<String, Value>, at: &str, key: &str) -> Result<&'a Value, Error> {
+pub(crate) fn need<'a>(
+    fields: &'a Map<String, Value>,
+    at: &str,
+    key: &str,
+) -> Result<&'a Value, Error> {
     fields.get(key).ok_or_else(|| wrong(at, format!("`{key}` is missing")))
 }
 
-fn only(fields: &Map<String, Value>, at: &str, known: &[&str]) -> Result<(), Error> {
+pub(crate) fn only(fields: &Map<String, Value>, at: &str, known: &[&str]) -> Result<(), Error> {
     match fields.keys().find(|key| !known.contains(&key.as_str())) {
         Some(key) => {
             Err(wrong(at, format!("`{key}` is not known here; known are {}", known.join(", "))))

@@ -9,7 +9,11 @@ pub mod source;
 
 pub mod index;
 
+pub mod table;
+
 pub mod search;
+
+pub mod query;
 
 pub mod ensure;
 pub mod filter;
@@ -19,5 +23,6 @@ pub mod target;
 
 mod arrow;
 mod json;
+mod pace;
 mod retry;
 mod spill;

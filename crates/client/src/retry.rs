@@ -26,6 +26,8 @@ const RETRY_AFTER_MAX: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct Patience {
     give_up_after: Duration,
+    /// How long one call may take, its connection being made anew included.
+    call_max: Duration,
     /// No call goes out before this, because the node said so.
     not_before: Mutex<Option<Instant>>,
     retries: AtomicU64,
@@ -76,11 +78,17 @@ impl Patience {
     pub(crate) fn new(give_up_after: Duration) -> Self {
         Self {
             give_up_after,
+            call_max: CALL_TIMEOUT * 2,
             not_before: Mutex::new(None),
             retries: AtomicU64::new(0),
             throttled_ms: AtomicU64::new(0),
             troubled: AtomicU64::new(0),
         }
+    }
+
+    /// With calls that end by themselves after `deadline`.
+    pub(crate) fn with_deadline(give_up_after: Duration, deadline: Duration) -> Self {
+        Self { call_max: deadline * 2, ..Self::new(give_up_after) }
     }
 
     /// For a person who waits for an answer: longer than a node is held for a backup.
@@ -116,7 +124,7 @@ impl Patience {
         loop {
             self.obey().await;
             // The channel has a deadline of its own; this one holds while it is being dialled.
-            let status = match tokio::time::timeout(CALL_TIMEOUT * 2, call()).await {
+            let status = match tokio::time::timeout(self.call_max, call()).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(status)) => status,
                 Err(_) => Status::deadline_exceeded("no answer in time"),

@@ -64,7 +64,7 @@ pub async fn search_vector(
 /// A connection kept for many searches. Cloning shares it.
 #[derive(Clone)]
 pub struct Searcher {
-    connection: Connection,
+    pub(crate) connection: Connection,
 }
 
 impl std::fmt::Debug for Searcher {
@@ -177,8 +177,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_search_can_run_on_any_thread() {
-        let target =
-            Target { grpc_url: "nowhere".to_owned(), collection: "docs".to_owned(), key: None };
+        let target = Target {
+            grpc_url: "nowhere".to_owned(),
+            collection: "docs".to_owned(),
+            key: None,
+            tls_ca: None,
+        };
         let found = can_be_spawned(search(&target, "words", 3, None)).await;
         assert!(matches!(found, Err(Error::Address { .. })));
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use qdrant_client::qdrant::collections_client::CollectionsClient;
 use qdrant_client::qdrant::points_client::PointsClient;
+use tonic::client::Grpc;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Channel, ClientTlsConfig, Endpoint, Uri};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Uri};
 use tonic::{Request, Status};
 
 use crate::error::Error;
@@ -58,6 +59,8 @@ pub struct Target {
     pub collection: String,
     /// The key, if the node asks for one.
     pub key: Option<Secret>,
+    /// PEM of the authority that signed the node's certificate, trusted beside the system's own.
+    pub tls_ca: Option<Vec<u8>>,
 }
 
 /// Adds the key to each request.
@@ -92,9 +95,13 @@ impl Connection {
                 url: target.grpc_url.clone(),
                 message: "the key holds characters that no key has".to_owned(),
             })?;
-        let channel = endpoint(&target.grpc_url)?.connect().await.map_err(|error| {
-            Error::Unreachable { url: target.grpc_url.clone(), reason: innermost(&error) }
-        })?;
+        let channel = endpoint(&target.grpc_url, target.tls_ca.as_deref())?
+            .connect()
+            .await
+            .map_err(|error| Error::Unreachable {
+                url: target.grpc_url.clone(),
+                reason: innermost(&error),
+            })?;
         Ok(Self {
             channel,
             key: AddKey(key),
@@ -111,6 +118,11 @@ impl Connection {
     pub(crate) fn points(&self) -> PointsClient<Service> {
         PointsClient::with_interceptor(self.channel.clone(), self.key.clone())
             .max_decoding_message_size(ANSWER_BYTES_MAX)
+    }
+
+    /// For messages that are encoded already.
+    pub(crate) fn raw(&self) -> Grpc<Service> {
+        Grpc::new(InterceptedService::new(self.channel.clone(), self.key.clone()))
     }
 
     pub(crate) fn collections(&self) -> CollectionsClient<Service> {
@@ -131,7 +143,7 @@ fn header(key: &Secret) -> Result<MetadataValue<Ascii>, ()> {
     Ok(value)
 }
 
-fn endpoint(url: &str) -> Result<Endpoint, Error> {
+fn endpoint(url: &str, tls_ca: Option<&[u8]>) -> Result<Endpoint, Error> {
     let wrong = |reason: String| Error::Address { url: url.to_owned(), reason };
     if !url.starts_with("http://") && !url.starts_with("https://") {
         return Err(wrong("it begins with neither http:// nor https://".to_owned()));
@@ -155,9 +167,11 @@ fn endpoint(url: &str) -> Result<Endpoint, Error> {
         .user_agent(concat!("qmoor-client/", env!("CARGO_PKG_VERSION")))
         .map_err(|error| wrong(innermost(&error)))?;
     if url.starts_with("https://") {
-        return endpoint
-            .tls_config(ClientTlsConfig::new().with_enabled_roots())
-            .map_err(|error| wrong(innermost(&error)));
+        let mut tls = ClientTlsConfig::new().with_enabled_roots();
+        if let Some(pem) = tls_ca {
+            tls = tls.ca_certificate(Certificate::from_pem(pem));
+        }
+        return endpoint.tls_config(tls).map_err(|error| wrong(innermost(&error)));
     }
     Ok(endpoint)
 }
@@ -181,6 +195,7 @@ mod tests {
             grpc_url: "http://127.0.0.1:6334".to_owned(),
             collection: "docs".to_owned(),
             key: Some(Secret::new("qm_index_abc")),
+            tls_ca: None,
         };
         assert!(!format!("{target:?}").contains("qm_index_abc"));
     }
@@ -201,7 +216,7 @@ mod tests {
             assert!(matches!(error, Some(Error::Address { .. })), "{url}: {error:?}");
         }
         for url in ["http://127.0.0.1:6334", "http://[::1]:6334", "http://localhost", "https://h"] {
-            assert!(endpoint(url).is_ok(), "{url}");
+            assert!(endpoint(url, None).is_ok(), "{url}");
         }
     }
 
@@ -215,6 +230,7 @@ mod tests {
             grpc_url: format!("http://127.0.0.1:{port}"),
             collection: "docs".to_owned(),
             key: None,
+            tls_ca: None,
         };
         let error = Connection::open(&target).await.err();
         assert!(matches!(error, Some(Error::Unreachable { .. })), "{error:?}");

@@ -76,7 +76,12 @@ pub(crate) async fn target(
             Ok(_) | Err(_) => session_key(global, &config(global)?, role).await?,
         },
     };
-    Ok(Target { grpc_url, collection: connection.collection.clone(), key: key.map(Secret::new) })
+    Ok(Target {
+        grpc_url,
+        collection: connection.collection.clone(),
+        key: key.map(Secret::new),
+        tls_ca: None,
+    })
 }
 
 /// `env:NAME` or `file:PATH`: a key itself never stands on a command line.

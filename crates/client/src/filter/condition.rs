@@ -53,7 +53,7 @@ fn key(value: &Value, at: &str) -> Result<String, Error> {
     text(need(fields, at, "key")?, at)
 }
 
-fn id(value: &Value, at: &str) -> Result<PointId, Error> {
+pub(crate) fn id(value: &Value, at: &str) -> Result<PointId, Error> {
     let options = match value {
         Value::Number(number) => number.as_u64().map(PointIdOptions::Num),
         Value::String(text) => {

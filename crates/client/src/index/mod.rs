@@ -2,7 +2,6 @@
 
 mod bulk;
 mod dead;
-mod pace;
 mod point;
 mod read;
 mod remove;

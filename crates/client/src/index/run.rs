@@ -7,12 +7,15 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::dead::DeadLetters;
-use super::pace::Pace;
 use super::read::{Read, Reading, spill_error};
 use super::write::{Done, Run, count};
 use super::{IndexOptions, Phase, Progress, Summary, bulk, remove};
-use crate::ensure::{Spec, check, ensure, info};
+use crate::ensure::{
+    CHUNK_KEY, CollectionSpec, DOC_KEY, IndexKind, SparseSpec, TEXT_VECTOR, VectorSpec, check,
+    ensure, index_payload, info,
+};
 use crate::error::Error;
+use crate::pace::Pace;
 use crate::retry::Patience;
 use crate::source::{Shape, Source};
 use crate::spill::Spill;
@@ -81,16 +84,22 @@ async fn prepare(
     options: &IndexOptions,
 ) -> Result<Run, Error> {
     let patience = Patience::new(options.give_up_after);
-    let vector = shape.vector.map(|length| (count(length), options.distance));
-    let spec = Spec { text: shape.text, vector };
+    let spec = spec(shape, options);
     let is_fresh = if options.dry_run {
         let info = info(&connection, &patience).await?;
         if let Some(info) = &info {
-            check(&connection.collection, info, spec)?;
+            check(&connection.collection, info, &spec)?;
         }
         info.is_none()
     } else {
-        ensure(&connection, spec, &patience).await?.created
+        let created = ensure(&connection, &spec, &patience).await?.created;
+        match index_payload(&connection, &spec, &patience).await {
+            Err(Error::Forbidden { .. }) => {
+                tracing::warn!("the key may not index the payload; lookups will be slower");
+            }
+            indexed => indexed?,
+        }
+        created
     };
     Ok(Run {
         connection,
@@ -100,6 +109,23 @@ async fn prepare(
         dry_run: options.dry_run,
         dead: options.dead_letter.as_deref().map(DeadLetters::new),
     })
+}
+
+/// What the collection must hold. A key that may only write points cannot index the payload; lookups
+/// are then slower and still right.
+fn spec(shape: Shape, options: &IndexOptions) -> CollectionSpec {
+    let mut spec = CollectionSpec::default();
+    if let Some(length) = shape.vector {
+        let dense =
+            VectorSpec { size: count(length), distance: options.distance, multivector: false };
+        spec.vectors.insert(String::new(), dense);
+    }
+    if shape.text {
+        spec.sparse.insert(TEXT_VECTOR.to_owned(), SparseSpec { idf: true });
+    }
+    spec.payload_indexes.insert(DOC_KEY.to_owned(), IndexKind::Keyword);
+    spec.payload_indexes.insert(CHUNK_KEY.to_owned(), IndexKind::Integer);
+    spec
 }
 
 async fn write_and_remove(

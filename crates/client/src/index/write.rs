@@ -11,7 +11,7 @@ use qdrant_client::qdrant::{
     Condition, FieldCondition, Filter, GetPoints, HasIdCondition, Match, PayloadIncludeSelector,
     RepeatedStrings, ScrollPoints, UpdateStatus, UpsertPoints, WithPayloadSelector,
 };
-use tonic::{Code, Status};
+use tonic::Status;
 use uuid::Uuid;
 
 use super::Rejected;
@@ -19,7 +19,7 @@ use super::dead::DeadLetters;
 use super::point::{Point, uuid, wire_id};
 use super::read::Batch;
 use crate::ensure::{DOC_KEY, HASH_KEY};
-use crate::error::{Error, is_too_large};
+use crate::error::{Error, is_about_a_row};
 use crate::retry::{Failure, Patience, jitter};
 use crate::target::{Connection, SERVER_TIMEOUT, request};
 
@@ -269,11 +269,6 @@ impl Run {
         }
         Ok(Some(answer.result.iter().filter_map(|point| uuid(point.id.as_ref())).collect()))
     }
-}
-
-/// Whether a refusal may be the fault of one row rather than of the request.
-fn is_about_a_row(status: &Status) -> bool {
-    matches!(status.code(), Code::InvalidArgument | Code::OutOfRange) || is_too_large(status)
 }
 
 fn is_document(docs: Vec<String>) -> Condition {

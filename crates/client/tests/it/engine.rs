@@ -44,6 +44,7 @@ impl Engine {
             grpc_url: format!("http://{}", self.grpc),
             collection: collection.to_owned(),
             key: None,
+            tls_ca: None,
         }
     }
 

@@ -13,7 +13,7 @@ use crate::corpus::{Corpus, adds_up};
 use crate::fake::{Fake, Fault};
 
 fn target(fake: &Fake) -> Target {
-    Target { grpc_url: fake.url.clone(), collection: "c".to_owned(), key: None }
+    Target { grpc_url: fake.url.clone(), collection: "c".to_owned(), key: None, tls_ca: None }
 }
 
 /// Small batches, so that there are many.

@@ -67,7 +67,8 @@ fn apply(corpus: &Corpus, edits: &[Edit]) {
 
 async fn play(rounds: Vec<Round>) -> Result<(), TestCaseError> {
     let (fake, corpus) = (Fake::start().await, Corpus::new());
-    let target = Target { grpc_url: fake.url.clone(), collection: "c".to_owned(), key: None };
+    let target =
+        Target { grpc_url: fake.url.clone(), collection: "c".to_owned(), key: None, tls_ca: None };
     for round in rounds {
         apply(&corpus, &round.edits);
         let options = IndexOptions {

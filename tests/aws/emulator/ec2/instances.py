@@ -78,7 +78,11 @@ def run_instances(former, self, image_id, count, user_data, security_group_names
             mine["Ebs"]["DeleteOnTermination"] = True
     reservation = former(self, image_id, count, user_data, security_group_names, **kwargs)
     for instance in reservation.instances:
-        if instance.nics and not instance.security_groups:
+        if not instance.nics:
+            continue
+        # moto puts a machine that is given a network interface into the first zone of the region.
+        instance._placement.zone = instance.nics[0].subnet.availability_zone
+        if not instance.security_groups:
             instance.security_groups = list(instance.nics[0]._group_set)
     return reservation
 

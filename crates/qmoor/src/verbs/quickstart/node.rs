@@ -111,6 +111,7 @@ impl Door {
             grpc_url: format!("http://{}", self.address),
             collection: collection.to_owned(),
             key: Some(Secret::new(key)),
+            tls_ca: None,
         }
     }
 }

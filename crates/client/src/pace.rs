@@ -10,7 +10,7 @@ const FORGET: f64 = 1.02;
 
 /// The current limit.
 #[derive(Debug)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     limit: usize,
     limit_max: usize,
     /// Good answers since the limit changed.
@@ -20,18 +20,18 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    pub(super) fn new(limit_max: usize) -> Self {
+    pub(crate) fn new(limit_max: usize) -> Self {
         let limit_max = limit_max.max(1);
         Self { limit: limit_max.min(2), limit_max, good: 0, best: None }
     }
 
     /// How many batches may be on their way now.
-    pub(super) fn limit(&self) -> usize {
+    pub(crate) fn limit(&self) -> usize {
         self.limit
     }
 
     /// A batch came back: its points, how long it took, and whether it had to be repeated.
-    pub(super) fn came_back(&mut self, points: usize, took: Duration, repeated: bool) {
+    pub(crate) fn came_back(&mut self, points: usize, took: Duration, repeated: bool) {
         if repeated {
             self.limit = (self.limit / 2).max(1);
             self.good = 0;
