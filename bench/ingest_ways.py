@@ -103,8 +103,9 @@ def qmoor_parquet(job):
     writer = qmoor_writer(job)
 
     def write():
-        with pq.ParquetFile(file_of(job)) as file:
-            batches = file.iter_batches(batch_size=4096)
+        # So that pages are read as they are needed; otherwise pyarrow holds a whole row group, or two.
+        with pq.ParquetFile(file_of(job), pre_buffer=False, buffer_size=1 << 20) as file:
+            batches = file.iter_batches(batch_size=1024)
             report = writer.write(pa.RecordBatchReader.from_batches(file.schema_arrow, batches))
             written(report, file.metadata.num_rows)
 
