@@ -3,6 +3,7 @@
 from ._native import __version__
 from .collection import VectorSpec, ensure_collection
 from .errors import (
+    BackupFailed,
     BadInput,
     BadRow,
     Forbidden,
@@ -26,6 +27,7 @@ from .writer import Writer
 
 __all__ = [
     "DEFAULT_NAMESPACE",
+    "BackupFailed",
     "BadInput",
     "BadRow",
     "BadRowFound",

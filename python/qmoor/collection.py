@@ -28,6 +28,7 @@ def ensure_collection(
     *,
     vectors: Mapping[str, VectorSpec | int] | int | None = None,
     sparse: Iterable[str] = (),
+    bm25: Iterable[str] = (),
     payload_indexes: Mapping[str, str] | None = None,
     on_mismatch: Literal["raise"] = "raise",
 ) -> bool:
@@ -40,7 +41,9 @@ def ensure_collection(
         target: the collection.
         vectors: vector name to :class:`VectorSpec`, or to the size alone (compared by cosine); a size alone for the
             unnamed vector.
-        sparse: names of sparse vectors; one named here can take BM25.
+        sparse: names of sparse vectors whose weights count as they are, such as those of SPLADE.
+        bm25: names of sparse vectors of words, weighed by how rare a word is (Qdrant's ``idf``): those of
+            ``PointSchema.bm25``.
         payload_indexes: payload key to ``keyword``, ``integer``, ``float``, ``bool``, ``datetime``, ``text``, ``uuid``
             or ``geo``.
         on_mismatch: only ``raise``: a collection that does not fit is never changed.
@@ -52,7 +55,7 @@ def ensure_collection(
     specs = {name: spec if isinstance(spec, VectorSpec) else VectorSpec(spec) for name, spec in (vectors or {}).items()}
     spec = {
         "vectors": {name: asdict(spec) for name, spec in specs.items()},
-        "sparse": {name: {"idf": True} for name in sparse},
+        "sparse": {**{name: {"idf": False} for name in sparse}, **{name: {"idf": True} for name in bm25}},
         "payload_indexes": dict(payload_indexes or {}),
     }
     return _native.ensure_collection(

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 __all__ = [
+    "BackupFailed",
     "BadInput",
     "BadRow",
     "Forbidden",
@@ -132,6 +133,12 @@ class NodeError(QmoorError):
     """The node failed, or lacks what is asked of it."""
 
     code = "failed"
+
+
+class BackupFailed(QmoorError):
+    """Everything is written; only the backup at the end of the job is missing."""
+
+    code = "backup_failed"
 
 
 _CLASSES: dict[str, type[QmoorError]] = {

@@ -53,6 +53,7 @@ class WriteReport:
         open_documents: documents that were not wholly in one write, and their chunk counts where known; the driver
             tidies them when all is written.
         dead_letters: the rows set aside, with the columns ``_row``, ``_column`` and ``_why``.
+        cleanup_left: why nothing stale was removed, where it was asked for.
         backup: what the node said of the backup at the end of the job.
     """
 
@@ -69,6 +70,7 @@ class WriteReport:
     generation: int | None = None
     open_documents: tuple[tuple[str, int | None], ...] = field(default=(), repr=False)
     dead_letters: pa.Table | None = field(default=None, repr=False, compare=False)
+    cleanup_left: str | None = None
     backup: dict[str, Any] | None = None
 
     @classmethod
@@ -85,23 +87,14 @@ class WriteReport:
         return {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in hidden}
 
     def __add__(self, other: WriteReport) -> WriteReport:
-        summed = (
-            "rows_in",
-            "points_acked",
-            "points_pending",
-            "retried",
-            "throttled_s",
-            "bad_rows",
-            "stale_deleted",
-            "bytes",
-        )
         return replace(
             self,
-            **{name: getattr(self, name) + getattr(other, name) for name in (*summed, "seconds")},
+            **{name: getattr(self, name) + getattr(other, name) for name in _SUMMED},
             bad_row_list=(self.bad_row_list + other.bad_row_list)[:1000],
             generation=self.generation if self.generation is not None else other.generation,
             open_documents=self.open_documents + other.open_documents,
             dead_letters=_joined(self.dead_letters, other.dead_letters),
+            cleanup_left=self.cleanup_left or other.cleanup_left,
             backup=self.backup or other.backup,
         )
 
