@@ -11,6 +11,7 @@ Prints what went wrong, and exits with 1, or prints the number of steps.
 import os
 import re
 import sys
+import tempfile
 import traceback
 from pathlib import Path
 
@@ -23,7 +24,7 @@ NOT_RUN = {
     "maturin build": "tests/ray/setup has built the wheel and installed it",
 }
 RAY = (
-    "ray start --head --block --node-ip-address=127.0.0.1 --port=6379 --num-cpus=2 --object-store-memory=200000000 "
+    "ray start --head --block --node-ip-address=127.0.0.1 --port=6379 --num-cpus=4 --object-store-memory=200000000 "
     "--include-dashboard=false --log-style=pretty --log-color=false"
 )
 
@@ -57,6 +58,13 @@ def run(session, line, step, namespace):
 
 def main():
     page, directory, binary = Path(sys.argv[1]).resolve(), Path(sys.argv[2]), Path(sys.argv[3])
+    # Ray notes here which cluster is running, for whoever comes after; and sockets need a short path.
+    with tempfile.TemporaryDirectory(prefix="qr", dir="/tmp") as temporary:
+        os.environ["RAY_TMPDIR"] = temporary
+        return follow(page, directory, binary)
+
+
+def follow(page, directory, binary):
     manual.raise_loopback()
     manual.COMMAND_DEADLINE = manual.READY_DEADLINE = 400.0
     manual.READY = (*manual.READY, "Ray runtime started")

@@ -6,6 +6,9 @@ use qmoor_plan::backup::{Mode, State};
 
 /// How many past pauses are looked at.
 const LAST: usize = 5;
+/// With fewer points than this a pause is the time that an engine takes to stop and start, however few there are: a
+/// node that was backed up with one point in it must not be taken for one that grew a thousandfold.
+const FEW: u64 = 100_000;
 
 /// The median of the last pauses of this mode, each scaled by how many points there are now; nothing before the
 /// first backup. A node that grew tenfold takes longer to stop and to start, one that shrank is not promised less.
@@ -14,7 +17,7 @@ pub(crate) fn forecast(state: &State, mode: Mode, points: u64) -> Option<Duratio
     last.sort_by_key(|backup| std::cmp::Reverse(backup.at));
     let scaled = |pause_ms: f64, then: u64| {
         #[expect(clippy::cast_precision_loss, reason = "a forecast")]
-        let growth = if then == 0 { 1.0 } else { (points as f64 / then as f64).max(1.0) };
+        let growth = (points as f64 / then.max(FEW) as f64).max(1.0);
         pause_ms * growth
     };
     let mut pauses: Vec<f64> =
@@ -52,8 +55,15 @@ mod tests {
 
     #[test]
     fn a_node_that_grew_is_expected_to_take_longer_and_one_that_shrank_no_less() {
-        let state = after(&[(100.0, 1000)]);
-        assert_eq!(forecast(&state, Mode::Stop, 5000), Some(Duration::from_millis(500)));
+        let state = after(&[(100.0, 1_000_000)]);
+        assert_eq!(forecast(&state, Mode::Stop, 5_000_000), Some(Duration::from_millis(500)));
         assert_eq!(forecast(&state, Mode::Stop, 10), Some(Duration::from_millis(100)));
+    }
+
+    #[test]
+    fn a_first_backup_of_one_point_does_not_forbid_the_second_one() {
+        let state = after(&[(1100.0, 1)]);
+        assert_eq!(forecast(&state, Mode::Stop, 600), Some(Duration::from_millis(1100)));
+        assert_eq!(forecast(&after(&[(100.0, 0)]), Mode::Stop, 9), Some(Duration::from_millis(100)));
     }
 }
