@@ -5,11 +5,10 @@ import subprocess
 import sys
 import tempfile
 
-import pytest
-from qdrant_client import QdrantClient
-
 import page
+import pytest
 import server
+from qdrant_client import QdrantClient
 from server import BINARY, ROOT
 
 pytestmark = pytest.mark.timeout(1200)

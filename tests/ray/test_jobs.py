@@ -12,17 +12,29 @@ import sys
 import threading
 from pathlib import Path
 
-import pyarrow as pa
-import pytest
-from qdrant_client import models
-from qmoor import BackupFailed, BadInput, Forbidden, GaveUp, Mismatch, Node, NotFound, PointSchema, QmoorError
-from qmoor import Target, Unauthorized, WriteOptions, Writer
-from qmoor.ray import AsyncRetriever, QdrantDatasink, Retriever, drop_unchanged, new_generation, write_qdrant
-
 import corpus
 import dying
+import pyarrow as pa
+import pytest
 import server
 from corpus import SCHEMA
+from qdrant_client import models
+from qmoor import (
+    BackupFailed,
+    BadInput,
+    Forbidden,
+    GaveUp,
+    Mismatch,
+    Node,
+    NotFound,
+    PointSchema,
+    QmoorError,
+    Target,
+    Unauthorized,
+    WriteOptions,
+    Writer,
+)
+from qmoor.ray import AsyncRetriever, QdrantDatasink, Retriever, drop_unchanged, new_generation, write_qdrant
 
 FIVE = {f"doc{number}": 5 for number in range(20)}
 
@@ -429,13 +441,18 @@ def test_every_kind_of_block_that_ray_makes_is_written(data, place, tmp_path):
     fixed = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 8)
     half = pa.FixedSizeListArray.from_arrays(pa.array(vectors.astype("f2").reshape(-1)), 8)
     for number, (kind, column) in enumerate(
-        [("fixed", fixed), ("half", half), ("list", fixed.cast(pa.list_(pa.float32()))), ("double", pa.array(list(vectors.astype("f8")))) ]
+        [
+            ("fixed", fixed),
+            ("half", half),
+            ("list", fixed.cast(pa.list_(pa.float32()))),
+            ("double", pa.array(list(vectors.astype("f8")))),
+        ]
     ):
-        pq.write_table(pa.table({"id": range(1000 * number, 1000 * number + 40), "vector": column}), tmp_path / f"{kind}.parquet")
+        pq.write_table(
+            pa.table({"id": range(1000 * number, 1000 * number + 40), "vector": column}), tmp_path / f"{kind}.parquet"
+        )
     frame = pa.table({"id": range(9000, 9040), "vector": list(vectors)}).to_pandas()
-    sets = [
-        data.read_parquet(str(tmp_path / f"{kind}.parquet")) for kind in ("fixed", "half", "list", "double")
-    ] + [
+    sets = [data.read_parquet(str(tmp_path / f"{kind}.parquet")) for kind in ("fixed", "half", "list", "double")] + [
         data.from_numpy(vectors).map_batches(_named, batch_format="numpy", batch_size=None),
         data.from_pandas(frame),
         data.from_items([{"id": 8000 + at, "vector": vector.tolist()} for at, vector in enumerate(vectors)]),

@@ -7,6 +7,8 @@ from pydoc_data.topics import topics
 
 import pyarrow as pa
 import pytest
+import server
+from embedder import DIMENSION, embed
 from haystack import Document as HaystackDocument
 from haystack_integrations.document_stores.qdrant import QdrantDocumentStore
 from langchain_core.documents import Document
@@ -22,9 +24,6 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStore
 from qdrant_client import QdrantClient, models
 from qmoor import BadInput, PointSchema, Searcher, Target, VectorSpec, Writer, ensure_collection, point_ids
-
-import server
-from embedder import DIMENSION, embed
 
 GENERATION = 1_000
 NAMES = itertools.count(1)
