@@ -16,7 +16,6 @@ from pydoc_data.topics import topics
 import numpy as np
 import ray
 import wordllama
-
 from qmoor import PointSchema, Target, ensure_collection
 from qmoor.ray import drop_unchanged, new_generation, write_qdrant
 

@@ -19,9 +19,8 @@ import numpy as np
 import wordllama
 from fastapi import FastAPI, HTTPException, Query
 from pydantic import BaseModel
-from ray import serve
-
 from qmoor import QmoorError, Searcher, Target
+from ray import serve
 
 FIELDS = ["_doc", "_ix", "text"]
 api = FastAPI(title="Retrieval")

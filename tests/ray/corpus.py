@@ -4,7 +4,6 @@ import hashlib
 
 import numpy as np
 import pyarrow as pa
-
 from qmoor import PointSchema
 
 SCHEMA = PointSchema(doc="doc", chunk="chunk", chunk_count="chunks", hash="hash", payload=["text"])

@@ -1,4 +1,4 @@
-"""Searching from Python: each query gives what the node's REST API gives for the same JSON; and collections and nodes."""
+"""Searching from Python: each query finds what the REST API finds for the same JSON. And collections and nodes."""
 
 import asyncio
 import json
@@ -138,7 +138,7 @@ VECTORS_OF = {
     "numpy": lambda: VECTORS[:20],
     "numpy f64": lambda: VECTORS[:20].astype("f8"),
     "numpy slice": lambda: np.repeat(VECTORS, 2, axis=1)[:20, ::2],
-    "lists": lambda: VECTORS[:20].tolist(),
+    "lists": VECTORS[:20].tolist,
     "arrow": lambda: pa.FixedSizeListArray.from_arrays(pa.array(VECTORS[:20].reshape(-1)), DIM),
     "arrow slice": lambda: pa.FixedSizeListArray.from_arrays(pa.array(VECTORS.reshape(-1)), DIM).slice(0, 20),
     "arrow chunks": lambda: pa.chunked_array([pa.array(VECTORS[:7].tolist()), pa.array(VECTORS[7:20].tolist())]),

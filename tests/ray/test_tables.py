@@ -286,7 +286,15 @@ def test_the_row_is_counted_over_the_whole_stream(place):
         ({"id": [1], "vector": [[[1.0] * DIM]]}, "vector"),
         ({"id": [1], "vector": [[1.0] * DIM], "n": pa.array([[b"x"]])}, "n"),
     ],
-    ids=["no vector column", "no id column", "float ids", "text vectors", "numbers", "multivectors", "bytes in payload"],
+    ids=[
+        "no vector column",
+        "no id column",
+        "float ids",
+        "text vectors",
+        "numbers",
+        "multivectors",
+        "bytes in payload",
+    ],
 )
 def test_a_table_that_cannot_fit_names_the_column_and_what_there_is(place, columns, column):
     place.make(vectors={"": dot()})
