@@ -9,6 +9,7 @@ use arrow_array::{
 use arrow_buffer::NullBuffer;
 use arrow_cast::display::{ArrayFormatter, FormatOptions};
 use arrow_schema::DataType;
+use serde_json::Value;
 
 use super::columns::{Lists, Texts, cast, plain};
 use super::wire::{self, Scalar};
@@ -92,6 +93,24 @@ impl Cells {
         self.put_parts(out, row);
         wire::close(out, value);
         wire::close(out, entry);
+    }
+
+    /// The value as JSON, the same as is sent.
+    pub(super) fn json(&self, row: usize) -> Value {
+        match (self.scalar(row), self) {
+            (Some(Scalar::Bool(bool)), _) => bool.into(),
+            (Some(Scalar::Integer(integer)), _) => integer.into(),
+            (Some(Scalar::Double(double)), _) => double.into(),
+            (Some(Scalar::Text(text)), _) => text.into(),
+            (None, Self::List(lists, items)) => {
+                lists.get(row).unwrap_or_default().map(|item| items.json(item)).collect()
+            }
+            (None, Self::Struct(parts, _)) => {
+                let parts = parts.iter().map(|(name, part)| (name.clone(), part.json(row)));
+                Value::Object(parts.collect())
+            }
+            _ => Value::Null,
+        }
     }
 
     fn put_parts(&self, out: &mut Vec<u8>, row: usize) {

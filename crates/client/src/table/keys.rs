@@ -121,7 +121,8 @@ impl Keys {
 
     pub(super) fn row(&self, row: usize) -> Result<Key<'_>, Fault> {
         let doc = text(self.doc.as_ref(), row)?;
-        let chunk = number(self.chunk.as_ref(), row)?;
+        let is_whole = self.id.is_none() && self.chunk.is_none();
+        let chunk = if is_whole { Some(0) } else { number(self.chunk.as_ref(), row)? };
         let count = number(self.count.as_ref(), row)?;
         if let (Some((name, _)), Some(chunk), Some(count)) = (&self.chunk, chunk, count)
             && chunk >= count

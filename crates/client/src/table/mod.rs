@@ -8,6 +8,7 @@ mod writer;
 
 mod rows;
 
+mod body;
 mod cells;
 mod columns;
 mod keys;
@@ -25,6 +26,9 @@ mod clean;
 
 mod budget;
 mod ids;
+
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -46,7 +50,8 @@ pub struct TableSchema {
     pub id: Option<String>,
     /// The column that names the document, kept as `_doc`.
     pub doc: Option<String>,
-    /// The column of chunk numbers, from 0 in each document, kept as `_ix`.
+    /// The column of chunk numbers, from 0 in each document, kept as `_ix`. With neither this nor
+    /// `id`, each document is one row, its chunk 0.
     pub chunk: Option<String>,
     /// The column that says how many chunks the document has.
     pub chunk_count: Option<String>,
@@ -185,9 +190,9 @@ impl WriteOptions {
 impl TableSchema {
     fn check(&self, options: &WriteOptions) -> Result<(), Error> {
         let wrong = |why: &str| Err(Error::Schema { column: None, why: why.to_owned() });
-        if self.id.is_none() && (self.doc.is_none() || self.chunk.is_none()) {
+        if self.id.is_none() && self.doc.is_none() {
             return wrong(
-                "name the column of ids (`id`), or those they are made from (`doc` and `chunk`)",
+                "name the column of ids (`id`), or those they are made from (`doc`, `chunk`)",
             );
         }
         if self.vectors.is_empty() && self.sparse.is_empty() && self.bm25.is_empty() {

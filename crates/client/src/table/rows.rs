@@ -2,14 +2,12 @@
 
 use arrow_array::RecordBatch;
 
-use super::cells::Cells;
+use super::body::Body;
 use super::columns::{Fault, Texts, column, unusable};
 use super::keys::{Key, Keys};
 use super::sparse::Sparse;
 use super::vectors::Vectors;
-use super::wire::{self, Scalar};
-use super::{Layout, TableSchema};
-use crate::ensure::{CHUNK_KEY, DOC_KEY, GENERATION_KEY, HASH_KEY};
+use super::{TableSchema, wire};
 use crate::error::Error;
 
 /// A batch whose columns are known by their meaning.
@@ -22,10 +20,7 @@ pub(super) struct Rows {
     sparse: Vec<(String, Sparse)>,
     /// Name of the vector, column, and its text.
     bm25: Vec<(String, String, Texts)>,
-    /// The column of text, for the layouts that have a place for it.
-    text: Option<(String, Texts)>,
-    payload: Vec<(String, Cells)>,
-    layout: Layout,
+    body: Body,
 }
 
 impl Rows {
@@ -40,19 +35,13 @@ impl Rows {
         let sparse = sparse.map(|(name, column)| Ok((name.clone(), Sparse::new(column, batch)?)));
         let bm25 = schema.bm25.iter();
         let bm25 = bm25.map(|(name, column)| Ok((name.clone(), column.clone(), texts(column)?)));
-        let text = schema.text.as_ref().filter(|_| schema.layout != Layout::Flat);
         Ok(Self {
             len: batch.num_rows(),
             keys: Keys::new(schema, batch)?,
             vectors: vectors.collect::<Result<_, Error>>()?,
             sparse: sparse.collect::<Result<_, Error>>()?,
             bm25: bm25.collect::<Result<_, Error>>()?,
-            text: match text {
-                Some(name) => Some((name.clone(), texts(name)?)),
-                None => None,
-            },
-            payload: payload(schema, batch)?,
-            layout: schema.layout,
+            body: Body::new(schema, batch)?,
         })
     }
 
@@ -69,7 +58,7 @@ impl Rows {
         let begin = out.len();
         let point = wire::open(out, wire::POINT);
         key.id.put(out);
-        self.put_payload(row, key, generation, out)?;
+        self.body.put(row, key, generation, out)?;
         let vectors = wire::open(out, wire::VECTORS);
         self.put_vectors(row, sizes, out)?;
         wire::close(out, vectors);
@@ -114,53 +103,6 @@ impl Rows {
         wire::close(out, all);
         Ok(())
     }
-
-    fn put_payload(
-        &self,
-        row: usize,
-        key: &Key<'_>,
-        generation: Option<u64>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), Fault> {
-        let integer = |number: u64| Scalar::Integer(i64::try_from(number).unwrap_or(i64::MAX));
-        let own = [
-            (DOC_KEY, key.doc.map(Scalar::Text)),
-            (CHUNK_KEY, key.chunk.map(integer)),
-            (HASH_KEY, key.hash.map(Scalar::Text)),
-            (GENERATION_KEY, generation.map(integer)),
-        ];
-        for (name, value) in own {
-            if let Some(value) = value {
-                wire::scalar_entry(out, wire::PAYLOAD, name, value);
-            }
-        }
-        let text = match &self.text {
-            Some((name, texts)) => Some(texts.get(row).ok_or_else(|| Fault::null(name))?),
-            None => None,
-        };
-        match self.layout {
-            Layout::Flat => self.put_columns(row, wire::PAYLOAD, out),
-            Layout::LangChain | Layout::LlamaIndex => {
-                let text = Scalar::Text(text.unwrap_or_default());
-                wire::scalar_entry(out, wire::PAYLOAD, "page_content", text);
-                let entry = wire::open(out, wire::PAYLOAD);
-                wire::bytes(out, wire::MAP_KEY, b"metadata");
-                let value = wire::open(out, wire::MAP_VALUE);
-                let object = wire::open(out, wire::STRUCT);
-                self.put_columns(row, wire::ENTRY, out);
-                wire::close(out, object);
-                wire::close(out, value);
-                wire::close(out, entry);
-            }
-        }
-        Ok(())
-    }
-
-    fn put_columns(&self, row: usize, field: u32, out: &mut Vec<u8>) {
-        for (name, cells) in &self.payload {
-            cells.put_entry(out, field, name, row);
-        }
-    }
 }
 
 fn named(
@@ -175,28 +117,4 @@ fn named(
     wire::close(out, value);
     wire::close(out, entry);
     Ok(())
-}
-
-/// The columns that become payload.
-fn payload(schema: &TableSchema, batch: &RecordBatch) -> Result<Vec<(String, Cells)>, Error> {
-    let taken = schema.taken();
-    let names: Vec<String> = match &schema.payload {
-        Some(names) => names.clone(),
-        None => {
-            let names = batch.schema_ref().fields().iter().map(|field| field.name().clone());
-            names.filter(|name| !taken.contains(name.as_str())).collect()
-        }
-    };
-    let is_flat = schema.layout == Layout::Flat;
-    let bound = names.into_iter().map(|name| {
-        if is_flat && [DOC_KEY, CHUNK_KEY, HASH_KEY, GENERATION_KEY].contains(&name.as_str()) {
-            return Err(unusable(&name, "the payload key of this name is qmoor's own"));
-        }
-        let cells = Cells::new(column(batch, &name)?.1);
-        let cells = cells.map_err(|why| {
-            unusable(&name, format!("{why}; `payload` names the columns to keep"))
-        })?;
-        Ok((name, cells))
-    });
-    bound.collect()
 }

@@ -18,9 +18,13 @@ pub(crate) struct Engine {
 
 impl Engine {
     pub(crate) async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    pub(crate) async fn start_with(set: impl FnOnce(&mut Options)) -> Self {
         let data = TempDir::new().unwrap();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let options = Options {
+        let mut options = Options {
             data: data.path().to_owned(),
             http: any,
             grpc: any,
@@ -29,6 +33,7 @@ impl Engine {
             max_request_bytes: 32 << 20,
             says_version: None,
         };
+        set(&mut options);
         let (ready, on_ready) = oneshot::channel();
         let (stop, on_stop) = oneshot::channel();
         let served = tokio::spawn(async move {

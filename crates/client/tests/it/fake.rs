@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) fault_at: Option<(usize, Fault)>,
     /// Texts that are refused for good.
     pub(crate) hated: Option<String>,
+    /// After so many writes every write is refused.
+    pub(crate) down_after: Option<usize>,
     late: Vec<PointStruct>,
 }
 
@@ -157,6 +159,7 @@ fn carry_out(
         "Get" => Ok(get(state, message)),
         "Scroll" => Ok(scroll(state, message)),
         "Delete" => Ok(delete(state, message)),
+        "Count" => Ok(count(state, message)),
         other => Err(Status::unimplemented(other.to_owned())),
     }
 }
@@ -170,7 +173,17 @@ fn get_collection(state: &State) -> Result<Vec<u8>, Status> {
     let Some(config) = state.config.clone() else {
         return Err(Status::not_found("Collection `c` doesn't exist!"));
     };
-    let info = CollectionInfo { config: Some(config), ..Default::default() };
+    let indexed = [("_doc", PayloadSchemaType::Keyword), ("_ix", PayloadSchemaType::Integer)];
+    let indexed = indexed.into_iter().chain([("_gen", PayloadSchemaType::Integer)]);
+    let payload_schema = indexed.map(|(key, kind)| {
+        let info = PayloadSchemaInfo { data_type: kind.into(), ..Default::default() };
+        (key.to_owned(), info)
+    });
+    let info = CollectionInfo {
+        config: Some(config),
+        payload_schema: payload_schema.collect(),
+        ..Default::default()
+    };
     Ok(GetCollectionInfoResponse { result: Some(info), ..Default::default() }.encode_to_vec())
 }
 
@@ -201,7 +214,11 @@ fn update_collection(state: &mut State, message: Bytes) -> Result<Vec<u8>, Statu
 }
 
 fn upsert(state: &mut State, message: Bytes, late: bool) -> Result<Vec<u8>, Status> {
-    let points = UpsertPoints::decode(message).unwrap().points;
+    let writes = state.calls.iter().filter(|call| *call == "Upsert").count();
+    if state.down_after.is_some_and(|most| writes > most) {
+        return Err(Status::unavailable("down"));
+    }
+    let UpsertPoints { points, update_filter, .. } = UpsertPoints::decode(message).unwrap();
     if let Some(hated) = &state.hated {
         let is_hated = |point: &PointStruct| {
             let text = point.payload.get("text").and_then(|text| text.kind.clone());
@@ -215,6 +232,12 @@ fn upsert(state: &mut State, message: Bytes, late: bool) -> Result<Vec<u8>, Stat
         state.late = points;
         return Ok(done(UpdateStatus::WaitTimeout));
     }
+    let may = |point: &PointStruct| match (&update_filter, state.points.get(&id(point.id.clone())))
+    {
+        (Some(filter), Some(payload)) => matches(filter, &id(point.id.clone()), payload),
+        _ => true,
+    };
+    let points: Vec<_> = points.into_iter().filter(may).collect();
     points.into_iter().for_each(|point| put(state, point));
     Ok(done(UpdateStatus::Completed))
 }
@@ -263,6 +286,12 @@ fn matches(filter: &Filter, id: &str, payload: &HashMap<String, Value>) -> bool 
     let holds = |condition: &Condition| match condition.condition_one_of.as_ref().unwrap() {
         ConditionOneOf::HasId(has) => has.has_id.iter().any(|has| has == &PointId::from(id)),
         ConditionOneOf::IsEmpty(empty) => !payload.contains_key(&empty.key),
+        ConditionOneOf::Filter(inner) => matches(inner, id, payload),
+        ConditionOneOf::Field(FieldCondition { key, range: Some(range), .. }) => {
+            let value = payload.get(key).and_then(Value::as_integer);
+            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+            value.is_some_and(|value| value as f64 >= range.gte.unwrap())
+        }
         ConditionOneOf::Field(field) => {
             let wanted = field.r#match.as_ref().unwrap().match_value.as_ref().unwrap();
             let MatchValue::Keywords(wanted) = wanted else { panic!("{wanted:?}") };
@@ -271,16 +300,28 @@ fn matches(filter: &Filter, id: &str, payload: &HashMap<String, Value>) -> bool 
         }
         other => panic!("{other:?}"),
     };
-    filter.must.iter().all(holds) && !filter.must_not.iter().any(holds)
+    let should = filter.should.is_empty() || filter.should.iter().any(holds);
+    should && filter.must.iter().all(holds) && !filter.must_not.iter().any(holds)
 }
 
 fn delete(state: &mut State, message: Bytes) -> Vec<u8> {
     let selector = DeletePoints::decode(message).unwrap().points.unwrap();
-    let Some(PointsSelectorOneOf::Points(list)) = selector.points_selector_one_of else {
-        panic!("only ids are ever deleted");
-    };
-    for gone in list.ids {
-        state.points.remove(&id(Some(gone)));
+    match selector.points_selector_one_of.unwrap() {
+        PointsSelectorOneOf::Points(list) => {
+            for gone in list.ids {
+                state.points.remove(&id(Some(gone)));
+            }
+        }
+        PointsSelectorOneOf::Filter(filter) => {
+            state.points.retain(|id, payload| !matches(&filter, id, payload));
+        }
     }
     done(UpdateStatus::Completed)
+}
+
+fn count(state: &State, message: Bytes) -> Vec<u8> {
+    let filter = CountPoints::decode(message).unwrap().filter.unwrap();
+    let found = state.points.iter().filter(|(id, payload)| matches(&filter, id, payload));
+    let result = CountResult { count: u64::try_from(found.count()).unwrap() };
+    CountResponse { result: Some(result), ..Default::default() }.encode_to_vec()
 }

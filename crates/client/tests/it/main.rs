@@ -7,3 +7,7 @@ mod fake;
 mod faults;
 mod random;
 mod real;
+mod table_faults;
+mod table_real;
+mod table_rows;
+mod tables;
