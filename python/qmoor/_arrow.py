@@ -19,7 +19,7 @@ def table(data: Any) -> Any:
     if isinstance(data, Mapping):
         try:
             return pa.table({name: array(column) for name, column in data.items()})
-        except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        except (pa.ArrowInvalid, TypeError) as error:
             raise BadInput(f"the columns make no table: {error}") from error
     raise BadInput(
         f"a {type(data).__name__} is no table",
@@ -38,7 +38,7 @@ def array(data: Any) -> Any:
         return _from_numpy(data)
     try:
         return pa.array(data)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, TypeError) as error:
         raise BadInput(f"a {type(data).__name__} is no array: {error}") from error
 
 

@@ -22,6 +22,10 @@ class VectorSpec:
     distance: Literal["cosine", "dot", "euclid", "manhattan"] = "cosine"
     multivector: bool = False
 
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise BadInput(f"a vector's `size` is {self.size}; it must be at least 1")
+
 
 def ensure_collection(
     target: Target,
@@ -50,6 +54,12 @@ def ensure_collection(
     """
     if on_mismatch != "raise":
         raise BadInput(f"on_mismatch `{on_mismatch}`: only `raise` is there; a collection is never changed or replaced")
+    for argument, names in (("sparse", sparse), ("bm25", bm25)):
+        if isinstance(names, str):
+            raise BadInput(f"`{argument}` is one name, not a list of them: `{names}`", hint=f"write [{names!r}]")
+    sparse, bm25 = list(sparse), list(bm25)
+    if not (isinstance(vectors, int) or vectors or sparse or bm25):
+        raise BadInput("no vectors: `vectors`, `sparse` and `bm25` are all empty")
     if isinstance(vectors, int):
         vectors = {"": vectors}
     specs = {name: spec if isinstance(spec, VectorSpec) else VectorSpec(spec) for name, spec in (vectors or {}).items()}

@@ -150,7 +150,10 @@ class Node:
         if not self._url.startswith("https://"):
             return None
         ca = read_ca(self._tls_ca)
-        return ssl.create_default_context(cadata=None if ca is None else ca.decode())
+        try:
+            return ssl.create_default_context(cadata=None if ca is None else ca.decode())
+        except (ssl.SSLError, UnicodeDecodeError):
+            raise BadInput(f"`tls_ca` at `{self._tls_ca}` holds no certificate in PEM") from None
 
     def _named(self, error: urllib.error.HTTPError, path: str) -> QmoorError:
         text = error.read().decode(errors="replace")

@@ -65,6 +65,8 @@ class PointSchema:
             raise BadInput("`chunk_count` needs `chunk`")
         if not (self.vectors or self.sparse or self.bm25):
             raise BadInput("no vectors: `vectors`, `sparse` and `bm25` are all empty")
+        if isinstance(self.payload, str):
+            raise BadInput(f"`payload` is one name, not a list of them: `{self.payload}`")
         if self.layout not in ("flat", "langchain", "llamaindex"):
             raise BadInput(f"layout `{self.layout}` is none of flat, langchain, llamaindex")
         if self.layout != "flat" and self.text is None:

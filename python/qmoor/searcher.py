@@ -75,33 +75,42 @@ class Searcher(Connected[_native.Searcher]):
 
     def query(self, body: Json, *, fields: Sequence[str] | None = None) -> pa.Table:
         """Any query, as Qdrant's ``POST /collections/NAME/points/query`` takes it: prefetch, fusion, recommendation."""
-        text = json.dumps(body)
+        text = _json(body)
         return pa.table(self._call(lambda native: native.query(text, _names(fields))))
 
     async def aquery(self, body: Json, *, fields: Sequence[str] | None = None) -> pa.Table:
         """As :meth:`query`, for asyncio."""
-        text = json.dumps(body)
+        text = _json(body)
         return pa.table(await self._acall(lambda native: native.aquery(text, _names(fields))))
 
     def query_batch(self, bodies: Sequence[Json], *, fields: Sequence[str] | None = None) -> pa.Table:
         """As :meth:`query`, of many queries in one request."""
-        text = json.dumps(list(bodies))
+        text = _json(list(bodies))
         return pa.table(self._call(lambda native: native.query_batch(text, _names(fields))))
 
     async def aquery_batch(self, bodies: Sequence[Json], *, fields: Sequence[str] | None = None) -> pa.Table:
         """As :meth:`query_batch`, for asyncio."""
-        text = json.dumps(list(bodies))
+        text = _json(list(bodies))
         return pa.table(await self._acall(lambda native: native.aquery_batch(text, _names(fields))))
 
 
 def _names(fields: Sequence[str] | None) -> list[str] | None:
+    if isinstance(fields, str):
+        raise BadInput(f"`fields` is one name, not a list of them: `{fields}`", hint=f"write [{fields!r}]")
     return None if fields is None else list(fields)
 
 
 def _body(k: int, options: Mapping[str, Any]) -> str:
     body: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
     body["limit"] = k
-    return json.dumps(body)
+    return _json(body)
+
+
+def _json(query: Any) -> str:
+    try:
+        return json.dumps(query)
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"the query is not JSON: {error}", hint="`.tolist()` makes lists of numpy arrays") from None
 
 
 def _packed(vector: Any) -> bytes:
@@ -110,7 +119,11 @@ def _packed(vector: Any) -> bytes:
         if hasattr(vector, "astype"):
             if vector.ndim != 1:
                 raise BadInput(f"an array of shape {vector.shape} is not one vector", hint="search_batch takes many")
+            if vector.dtype.kind not in "fiu":
+                raise BadInput(f"an array of {vector.dtype} is no vector of numbers")
             return bytes(vector.astype("<f4").tobytes())
+        if isinstance(vector, bytes | bytearray):
+            raise TypeError("bytes could be any numbers")
         numbers = array("f", vector)
     except (TypeError, ValueError, OverflowError) as error:
         raise BadInput(f"a {type(vector).__name__} is no vector of numbers: {error}") from None

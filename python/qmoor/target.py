@@ -74,9 +74,12 @@ def read_ca(path: str | None) -> bytes | None:
     if path is None:
         return None
     try:
-        return Path(path).read_bytes()
+        found = Path(path).read_bytes()
     except OSError as error:
         raise BadInput(f"cannot read `tls_ca` at `{path}`: {error.strerror}") from error
+    if b"-----BEGIN CERTIFICATE-----" not in found:
+        raise BadInput(f"`tls_ca` at `{path}` holds no certificate in PEM")
+    return found
 
 
 def _from_environment(name: str) -> str:

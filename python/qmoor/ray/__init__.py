@@ -6,6 +6,11 @@
 ... )  # doctest: +SKIP
 """
 
+try:
+    import ray.data  # noqa: F401 (only whether it is there)
+except ImportError as error:
+    raise ImportError("qmoor.ray needs Ray Data (hint: pip install 'qmoor[ray]')") from error
+
 from .generation import new_generation
 from .retriever import AsyncRetriever, Retriever
 from .sink import QdrantDatasink, write_qdrant

@@ -11,7 +11,8 @@ from ..schema import PointSchema, WriteOptions
 from ..target import Target
 from ..writer import Writer
 
-#: What drop_unchanged was given on this driver, by address and collection: write_qdrant must be given the same.
+#: By address and collection: the generation that drop_unchanged marks points with on this driver, until a cleanup with
+#: the same one has been done. A cleanup with another would remove the points that were marked.
 _announced: dict[tuple[str, str], int] = {}
 
 _ANY_SCHEMA = PointSchema(id="id")
@@ -31,13 +32,24 @@ def announce(target: Target, generation: int) -> None:
     _announced[target.url, target.collection] = generation
 
 
-def check_announced(target: Target, generation: int) -> None:
-    """Refuses a generation that is not the one unchanged points were marked with: cleanup would remove those."""
-    announced = _announced.pop((target.url, target.collection), generation)
-    if announced != generation:
+def announced(target: Target) -> int | None:
+    """What unchanged points are being marked with, if they are."""
+    return _announced.get((target.url, target.collection))
+
+
+def settle(target: Target, generation: int) -> None:
+    """Forgets it: a cleanup with this generation has been done."""
+    if announced(target) == generation:
+        del _announced[target.url, target.collection]
+
+
+def check_same(target: Target, marked: int, generation: int) -> None:
+    """Refuses a cleanup with another generation than the one that unchanged points were marked with."""
+    if marked != generation:
         raise BadInput(
-            f"drop_unchanged was given generation {announced} for `{target.collection}`, write_qdrant {generation}",
-            hint="generation = new_generation(target), once, for both: cleanup removes what is of another generation",
+            f"drop_unchanged was given generation {marked} for `{target.collection}`, and the write has {generation}: "
+            "its cleanup would remove what drop_unchanged left out",
+            hint="generation = new_generation(target) once, for drop_unchanged and write_qdrant",
         )
 
 

@@ -22,7 +22,7 @@ def drop_unchanged(
 
     The points of the other rows are given ``generation``, so that cleanup keeps them: write what is left with
     the same generation, even if nothing is left. The last chunk of a document that shrank stays in, so that the write
-    knows of the document.
+    knows of the document; that takes ``chunk_count`` in the schema, or a ``full`` cleanup.
 
     Args:
         ds: the dataset, with the columns for ``doc``, ``chunk``, ``hash`` and, if the schema has it, ``chunk_count``.
@@ -46,3 +46,15 @@ def drop_unchanged(
 def _changed(table: pa.Table, target: Target, schema: PointSchema, generation: int) -> pa.Table:
     keep = writer(target, schema, WriteOptions(), generation).changed(table)
     return table.filter(pa.array(keep, pa.bool_()))
+
+
+def marked(ds: Dataset, target: Target) -> set[int]:
+    """What drop_unchanged was given on the way to this dataset, as far as its plan still shows."""
+    plan = getattr(getattr(ds, "_logical_plan", None), "dag", None)
+    found: set[int] = set()
+    for step in plan.post_order_iter() if plan is not None else ():
+        if getattr(step, "fn", getattr(step, "_fn", None)) is _changed:
+            given = getattr(step, "fn_kwargs", getattr(step, "_fn_kwargs", None)) or {}
+            if (given["target"].url, given["target"].collection) == (target.url, target.collection):
+                found.add(given["generation"])
+    return found
