@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from qdrant_client import QdrantClient, models
-from qmoor import Target, ensure_collection
 
 import server
+from qmoor import Target, ensure_collection
 
 # Ray's workers are processes of their own: they find the modules of these tests as this one does.
 HERE = Path(__file__).parent
@@ -18,6 +18,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join(
 )
 # Before anything imports Ray: no network, no dashboard, no token in the home directory.
 os.environ.update(RAY_AUTH_MODE="disabled", RAY_USAGE_STATS_ENABLED="0", RAY_DATA_DISABLE_PROGRESS_BARS="1")
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"
 
 _numbers = itertools.count(1)
 

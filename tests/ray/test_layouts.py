@@ -1,6 +1,5 @@
 """LangChain's and LlamaIndex's own Qdrant classes read what we wrote, and we read what they wrote."""
 
-import itertools
 import json
 import uuid
 from pydoc_data.topics import topics
@@ -8,6 +7,7 @@ from pydoc_data.topics import topics
 import pyarrow as pa
 import pytest
 from haystack import Document as HaystackDocument
+from haystack.utils import Secret
 from haystack_integrations.document_stores.qdrant import QdrantDocumentStore
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -21,13 +21,11 @@ from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, Vect
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStore
 from qdrant_client import QdrantClient, models
-from qmoor import BadInput, PointSchema, Searcher, Target, VectorSpec, Writer, ensure_collection, point_ids
 
-import server
 from embedder import DIMENSION, embed
+from qmoor import BadInput, PointSchema, Searcher, VectorSpec, Writer, ensure_collection, point_ids
 
 GENERATION = 1_000
-NAMES = itertools.count(1)
 
 
 class LangChainEmbedder(Embeddings):
@@ -62,18 +60,9 @@ class WordCounts(SparseEmbeddings):
         return SparseVector(indices=list(counts), values=list(counts.values()))
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    """A node of its own: these tests use its keys by role."""
-    running = server.start_node(tmp_path_factory.mktemp("layouts"))
-    yield running
-    assert running.stop() == 0, running.tail()
-
-
 @pytest.fixture
-def target(node, monkeypatch):
-    monkeypatch.setenv("LAYOUTS_KEY", node.ready["keys"]["index"])
-    return Target(node.url, f"layout-{next(NAMES)}", "env:LAYOUTS_KEY")
+def target(place):
+    return place.target("index")
 
 
 @pytest.fixture
@@ -440,15 +429,12 @@ def test_langchains_index_makes_the_ids_that_we_make(target, client):
     assert points_in(client, target.collection) == {str(uuid.UUID(bytes=each.as_py())) for each in ours}
 
 
-def test_haystacks_store_makes_the_ids_that_we_make(target, node, client, monkeypatch):
-    from haystack.utils import Secret
-
-    monkeypatch.setenv("HAYSTACK_KEY", node.ready["keys"]["index"])
+def test_haystacks_store_makes_the_ids_that_we_make(target, node, client):
     store = QdrantDocumentStore(
         url=node.url,
         index=target.collection,
         embedding_dim=DIMENSION,
-        api_key=Secret.from_env_var("HAYSTACK_KEY"),
+        api_key=Secret.from_env_var("QMOOR_TEST_INDEX"),
         progress_bar=False,
     )
     texts = [row["text"] for row in chunks("for")]
