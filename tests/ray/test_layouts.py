@@ -23,7 +23,7 @@ from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStor
 from qdrant_client import QdrantClient, models
 
 from embedder import DIMENSION, embed
-from qmoor import BadInput, PointSchema, Searcher, VectorSpec, Writer, ensure_collection, point_ids
+from qmoor import BadInput, BadRow, PointSchema, Searcher, VectorSpec, Writer, ensure_collection, point_ids
 
 GENERATION = 1_000
 
@@ -163,10 +163,10 @@ def test_langchain_deletes_what_we_wrote(target, client):
 
 
 def test_langchains_metadata_is_whatever_json_can_say(target, reader):
-    rows = [{"doc": "one", "text": "A list of lists.", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}]
+    rows = [{"doc": "one", "ix": 0, "text": "A list of lists.", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}]
     data = pa.Table.from_pylist(rows).append_column("vector", pa.array(embed(["A list of lists."]).tolist()))
     ensure_collection(target, vectors=DIMENSION)
-    Writer(target, PointSchema(doc="doc", text="text", layout="langchain")).write(data)
+    Writer(target, PointSchema(doc="doc", chunk="ix", text="text", layout="langchain")).write(data)
     [found] = langchain(reader, target).similarity_search("for", k=1)
     kept = {key: value for key, value in found.metadata.items() if key not in ("_id", "_collection_name")}
     assert kept == {"doc": "one", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}
@@ -403,9 +403,10 @@ def test_a_number_is_no_id_of_a_llamaindex_node(target):
 @pytest.mark.parametrize("layout", ["langchain", "llamaindex"])
 def test_a_row_without_text_is_refused(target, layout):
     ensure_collection(target, vectors=DIMENSION)
-    data = pa.table({"doc": ["a", "b"], "text": ["one", None], "vector": pa.array(embed(["one", "two"]).tolist())})
-    with pytest.raises(BadInput) as caught:
-        Writer(target, PointSchema(doc="doc", text="text", layout=layout)).write(data)
+    vectors = pa.array(embed(["one", "two"]).tolist())
+    data = pa.table({"doc": ["a", "b"], "ix": [0, 0], "text": ["one", None], "vector": vectors})
+    with pytest.raises(BadRow) as caught:
+        Writer(target, PointSchema(doc="doc", chunk="ix", text="text", layout=layout)).write(data)
     assert (caught.value.row, caught.value.column) == (1, "text")
 
 
