@@ -6,9 +6,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-import server
 from qdrant_client import QdrantClient, models
 from qmoor import Target, ensure_collection
+
+import server
 
 # Ray's workers are processes of their own: they find the modules of these tests as this one does.
 HERE = Path(__file__).parent

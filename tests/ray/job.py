@@ -4,11 +4,12 @@ import json
 import os
 import sys
 
-import corpus
-import dying
 import ray
 from qmoor import Node, Target, Writer
 from qmoor.ray import new_generation, write_qdrant
+
+import corpus
+import dying
 
 
 def dies(kind, name, *, before):

@@ -5,10 +5,10 @@ import subprocess
 import sys
 import tempfile
 
-import page
 import pytest
-import server
 from qdrant_client import QdrantClient
+
+import page
 from server import BINARY, ROOT
 
 pytestmark = pytest.mark.timeout(1200)
@@ -34,16 +34,6 @@ def test_both_pages_have_something_to_run():
     assert all(len(page.steps(path)) >= 8 for path in PAGES)
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("node")
-    running = server.start_node(folder)
-    for role, key in running.ready["keys"].items():
-        (folder / role).write_text(key)
-    yield running
-    assert running.stop() == 0, running.tail()
-
-
 def run(example, *arguments):
     """An example from the command line, as anybody would; how it ended."""
     command = [sys.executable, EXAMPLES / example, *map(str, arguments)]
@@ -54,8 +44,7 @@ def run(example, *arguments):
         return subprocess.run(command, check=False, capture_output=True, text=True, timeout=400, env=environment)
 
 
-def job(node, collection, *arguments, role="index"):
-    key = f"file:{node.log.parent / role}"
+def job(node, collection, *arguments, key="env:QMOOR_TEST_INDEX"):
     return run("index_job.py", *arguments, "--url", node.url, "--collection", collection, "--key", key)
 
 
@@ -99,7 +88,7 @@ def test_the_job_follows_a_folder(node, tmp_path):
 
 def test_the_job_is_refused_before_anything_is_made(node, tmp_path):
     (tmp_path / "a.md").write_text("Text.")
-    refused = job(node, "nothing", tmp_path, role="search")
+    refused = job(node, "nothing", tmp_path, key="env:QMOOR_TEST_SEARCH")
     assert refused.returncode != 0
     assert "Forbidden" in refused.stderr
     empty = job(node, "nothing", tmp_path / "a.md")

@@ -12,12 +12,8 @@ import sys
 import threading
 from pathlib import Path
 
-import corpus
-import dying
 import pyarrow as pa
 import pytest
-import server
-from corpus import SCHEMA
 from qdrant_client import models
 from qmoor import (
     BackupFailed,
@@ -35,6 +31,11 @@ from qmoor import (
     Writer,
 )
 from qmoor.ray import AsyncRetriever, QdrantDatasink, Retriever, drop_unchanged, new_generation, write_qdrant
+
+import corpus
+import dying
+import server
+from corpus import SCHEMA
 
 FIVE = {f"doc{number}": 5 for number in range(20)}
 

@@ -1,15 +1,13 @@
 """LangChain's and LlamaIndex's own Qdrant classes read what we wrote, and we read what they wrote."""
 
-import itertools
 import json
 import uuid
 from pydoc_data.topics import topics
 
 import pyarrow as pa
 import pytest
-import server
-from embedder import DIMENSION, embed
 from haystack import Document as HaystackDocument
+from haystack.utils import Secret
 from haystack_integrations.document_stores.qdrant import QdrantDocumentStore
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
@@ -23,10 +21,11 @@ from llama_index.core.vector_stores import MetadataFilter, MetadataFilters, Vect
 from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from llama_index.vector_stores.qdrant import QdrantVectorStore as LlamaIndexStore
 from qdrant_client import QdrantClient, models
-from qmoor import BadInput, PointSchema, Searcher, Target, VectorSpec, Writer, ensure_collection, point_ids
+from qmoor import BadInput, BadRow, PointSchema, Searcher, VectorSpec, Writer, ensure_collection, point_ids
+
+from embedder import DIMENSION, embed
 
 GENERATION = 1_000
-NAMES = itertools.count(1)
 
 
 class LangChainEmbedder(Embeddings):
@@ -61,18 +60,9 @@ class WordCounts(SparseEmbeddings):
         return SparseVector(indices=list(counts), values=list(counts.values()))
 
 
-@pytest.fixture(scope="module")
-def node(tmp_path_factory):
-    """A node of its own: these tests use its keys by role."""
-    running = server.start_node(tmp_path_factory.mktemp("layouts"))
-    yield running
-    assert running.stop() == 0, running.tail()
-
-
 @pytest.fixture
-def target(node, monkeypatch):
-    monkeypatch.setenv("LAYOUTS_KEY", node.ready["keys"]["index"])
-    return Target(node.url, f"layout-{next(NAMES)}", "env:LAYOUTS_KEY")
+def target(place):
+    return place.target("index")
 
 
 @pytest.fixture
@@ -173,10 +163,12 @@ def test_langchain_deletes_what_we_wrote(target, client):
 
 
 def test_langchains_metadata_is_whatever_json_can_say(target, reader):
-    rows = [{"doc": "one", "text": "A list of lists.", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}]
+    rows = [
+        {"doc": "one", "ix": 0, "text": "A list of lists.", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}
+    ]
     data = pa.Table.from_pylist(rows).append_column("vector", pa.array(embed(["A list of lists."]).tolist()))
     ensure_collection(target, vectors=DIMENSION)
-    Writer(target, PointSchema(doc="doc", text="text", layout="langchain")).write(data)
+    Writer(target, PointSchema(doc="doc", chunk="ix", text="text", layout="langchain")).write(data)
     [found] = langchain(reader, target).similarity_search("for", k=1)
     kept = {key: value for key, value in found.metadata.items() if key not in ("_id", "_collection_name")}
     assert kept == {"doc": "one", "tags": ["a", "b"], "at": {"page": 3, "x": 0.5}, "ok": True}
@@ -413,9 +405,10 @@ def test_a_number_is_no_id_of_a_llamaindex_node(target):
 @pytest.mark.parametrize("layout", ["langchain", "llamaindex"])
 def test_a_row_without_text_is_refused(target, layout):
     ensure_collection(target, vectors=DIMENSION)
-    data = pa.table({"doc": ["a", "b"], "text": ["one", None], "vector": pa.array(embed(["one", "two"]).tolist())})
-    with pytest.raises(BadInput) as caught:
-        Writer(target, PointSchema(doc="doc", text="text", layout=layout)).write(data)
+    vectors = pa.array(embed(["one", "two"]).tolist())
+    data = pa.table({"doc": ["a", "b"], "ix": [0, 0], "text": ["one", None], "vector": vectors})
+    with pytest.raises(BadRow) as caught:
+        Writer(target, PointSchema(doc="doc", chunk="ix", text="text", layout=layout)).write(data)
     assert (caught.value.row, caught.value.column) == (1, "text")
 
 
@@ -439,15 +432,12 @@ def test_langchains_index_makes_the_ids_that_we_make(target, client):
     assert points_in(client, target.collection) == {str(uuid.UUID(bytes=each.as_py())) for each in ours}
 
 
-def test_haystacks_store_makes_the_ids_that_we_make(target, node, client, monkeypatch):
-    from haystack.utils import Secret
-
-    monkeypatch.setenv("HAYSTACK_KEY", node.ready["keys"]["index"])
+def test_haystacks_store_makes_the_ids_that_we_make(target, node, client):
     store = QdrantDocumentStore(
         url=node.url,
         index=target.collection,
         embedding_dim=DIMENSION,
-        api_key=Secret.from_env_var("HAYSTACK_KEY"),
+        api_key=Secret.from_env_var("QMOOR_TEST_INDEX"),
         progress_bar=False,
     )
     texts = [row["text"] for row in chunks("for")]
