@@ -42,6 +42,10 @@ def ways(options):
     for way, data in (("qmoor_table", "Arrow table"), ("qmoor_parquet", "Parquet stream")):
         title = f"qmoor.Writer, {data}"
         found.append({"way": way, "kind": title, "title": title, "group": "qmoor", "inflight": options.inflight})
+    if options.ray:
+        for way, call in (("ray_qdrant_job", "ray_qdrant.write_qdrant, gRPC"), ("qmoor_job", "qmoor.ray.write_qdrant")):
+            title = f"in Ray: {call}"
+            found.append({"way": way, "kind": title, "title": title, "group": "ray", "inflight": options.inflight})
     wanted = [way for way in found if not options.only or any(part in way["title"] for part in options.only)]
     return wanted or sys.exit(f"--only {options.only} names no way; they are:\n" + "\n".join(w["title"] for w in found))
 
@@ -111,8 +115,10 @@ def check(server, name, directory, rows, dimensions):
     payload = (directory / "payload.jsonl").read_text().splitlines()
     for row in chosen.tolist():
         point = points.get(row)
-        if point is None or point["payload"] != json.loads(payload[row]):
-            sys.exit(f"{name}: the payload of point {row} is {point and point['payload']}, not {payload[row]}")
+        # What qmoor.ray adds begins with `_`.
+        kept = point and {name: value for name, value in point["payload"].items() if not name.startswith("_")}
+        if kept != json.loads(payload[row]):
+            sys.exit(f"{name}: the payload of point {row} is {kept}, not {payload[row]}")
         if not np.array_equal(np.array(point["vector"], np.float32), vectors[row]):
             sys.exit(f"{name}: the vector of point {row} is not what was written")
 
@@ -125,6 +131,9 @@ def run(server, way, directory, options):
     """One write into a collection of its own."""
     name = "points"
     create(server, name, options.dimensions)
+    if way["group"] == "ray":
+        # Where qmoor.ray finds the newest generation.
+        server.ask("PUT", f"/collections/{name}/index?wait=true", {"field_name": "_gen", "field_schema": "integer"})
     server.until_idle()
     job = {
         **way,
@@ -134,6 +143,7 @@ def run(server, way, directory, options):
         "grpc": server.grpc,
         "dimensions": options.dimensions,
         "batch": options.batch,
+        "points": options.points,
     }
     before = server.cpu_s()
     figures = served.run_child(command_of(way), job, server.keys["index"])
@@ -269,6 +279,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--door", choices=("engine", "gateway"), default="engine", help="what the clients talk to")
     parser.add_argument("--only", action="append", help="only ways whose title has this; may be repeated")
+    parser.add_argument("--ray", action="store_true", help="also as jobs on a local Ray, whose start does not count")
     parser.add_argument("--memory", action="store_true", help="measure the memory for a large Parquet file instead")
     parser.add_argument("--gigabytes", type=float, default=2.0, help="size of that file")
     parser.add_argument("--json", action="store_true", help="print the figures as one JSON object")

@@ -5,14 +5,20 @@
 Reads the data into the form that the way takes, then measures the write alone, and prints what it took.
 """
 
+import atexit
 import json
+import logging
 import multiprocessing
 import os
 import resource
+import shutil
 import sys
+import tempfile
 import time
 from multiprocessing import forkserver
 from pathlib import Path
+
+from served import cpu_of, tree
 
 DEADLINE = 60
 # Ray gives a sink blocks of at most 128 MiB.
@@ -89,6 +95,49 @@ def ray_qdrant(job):
     return write
 
 
+def ray_qdrant_job(job):
+    """`ray_qdrant.write_qdrant` on a local Ray, as many tasks at a time as there are cores."""
+    import ray_qdrant
+
+    arguments = {
+        "url": f"http://{job['http']}",
+        "collection": job["collection"],
+        "batch_size": job["batch"],
+        "distance": "Dot",
+        "client_kwargs": {"prefer_grpc": True, "grpc_port": port(job["grpc"]), "timeout": DEADLINE},
+    }
+    return in_ray(job, lambda data: ray_qdrant.write_qdrant(data, **arguments))
+
+
+def qmoor_job(job):
+    """`qmoor.ray.write_qdrant` on a local Ray, likewise."""
+    import qmoor.ray
+
+    arguments = target_of(job), qmoor.PointSchema(id="id")
+    return in_ray(job, lambda data: qmoor.ray.write_qdrant(data, *arguments, options=options_of(job)))
+
+
+def in_ray(job, write):
+    """Starts Ray and reads the data into its store, and lets its workers write a little: they import the packages."""
+    import ray
+
+    folder = tempfile.mkdtemp(prefix="qb", dir="/tmp")
+    ray.init(
+        include_dashboard=False,
+        object_store_memory=1 << 30,
+        _temp_dir=folder,
+        log_to_driver=False,
+        logging_level="ERROR",
+    )
+    atexit.register(lambda: (ray.shutdown(), shutil.rmtree(folder)))
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    logging.getLogger("ray.data").setLevel("ERROR")
+    data = ray.data.read_parquet(file_of(job)).repartition(-(-job["points"] // BLOCK_ROWS)).materialize()
+    for _ in range(2):
+        write(data.limit(1024).repartition(4))
+    return lambda: write(data)
+
+
 def qmoor_table(job):
     """`qmoor.Writer`, from an Arrow table in memory."""
     table, writer = read(job), qmoor_writer(job)
@@ -115,11 +164,19 @@ def qmoor_parquet(job):
 def qmoor_writer(job):
     import qmoor
 
-    return qmoor.Writer(
-        qmoor.Target(f"http://{job['grpc']}", job["collection"], key="env:QDRANT_API_KEY"),
-        qmoor.PointSchema(id="id"),
-        qmoor.WriteOptions(batch_points=job["batch"], max_inflight=job["inflight"], durability="applied"),
-    )
+    return qmoor.Writer(target_of(job), qmoor.PointSchema(id="id"), options_of(job))
+
+
+def target_of(job):
+    import qmoor
+
+    return qmoor.Target(f"http://{job['grpc']}", job["collection"], key="env:QDRANT_API_KEY")
+
+
+def options_of(job):
+    import qmoor
+
+    return qmoor.WriteOptions(batch_points=job["batch"], max_inflight=job["inflight"], durability="applied")
 
 
 def written(report, rows):
@@ -148,25 +205,30 @@ def memory_mib(field):
     return 0.0
 
 
-def cpu_s():
-    """The processor time of this process and of its children that have ended."""
+def cpu_s(in_ray):
+    """The processor time of this process and of its children that have ended; in Ray of all its processes, which go
+    on."""
+    if in_ray:
+        return sum(cpu_of(pid) for pid in tree(os.getpid()))
     usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
-WAYS = {way.__name__: way for way in (qdrant_client, ray_qdrant, qmoor_table, qmoor_parquet)}
+JOBS = (ray_qdrant_job, qmoor_job)
+WAYS = {way.__name__: way for way in (qdrant_client, ray_qdrant, qmoor_table, qmoor_parquet, *JOBS)}
 
 
 def main():
     job = json.loads(sys.argv[1])
-    write = WAYS[job["way"]](job)
+    way = WAYS[job["way"]]
+    write = way(job)
     # The most memory so far was for reading the data; from here on it counts.
     Path("/proc/self/clear_refs").write_text("5")
     held = memory_mib("VmRSS")
-    cpu, began = cpu_s(), time.perf_counter()
+    cpu, began = cpu_s(way in JOBS), time.perf_counter()
     write()
     took = time.perf_counter() - began
-    figures = {"wall_s": took, "cpu_s": cpu_s() - cpu, "held_mib": held, "own_peak_mib": memory_mib("VmHWM")}
+    figures = {"wall_s": took, "cpu_s": cpu_s(way in JOBS) - cpu, "held_mib": held, "own_peak_mib": memory_mib("VmHWM")}
     print(json.dumps(figures))
 
 
