@@ -64,6 +64,9 @@ mod tests {
     fn a_first_backup_of_one_point_does_not_forbid_the_second_one() {
         let state = after(&[(1100.0, 1)]);
         assert_eq!(forecast(&state, Mode::Stop, 600), Some(Duration::from_millis(1100)));
-        assert_eq!(forecast(&after(&[(100.0, 0)]), Mode::Stop, 9), Some(Duration::from_millis(100)));
+        assert_eq!(
+            forecast(&after(&[(100.0, 0)]), Mode::Stop, 9),
+            Some(Duration::from_millis(100))
+        );
     }
 }
