@@ -99,7 +99,6 @@ impl From<RecordBatch> for Stream {
 #[pymethods]
 impl Stream {
     #[pyo3(signature = (requested_schema=None))]
-    #[expect(clippy::needless_pass_by_value, reason = "the protocol's signature")]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,

@@ -22,6 +22,7 @@ type SetAside = (String, Vec<u64>, Vec<Option<String>>, Vec<String>);
 #[pymethods]
 impl Writer {
     #[new]
+    #[expect(clippy::too_many_arguments, reason = "the fields of a target, as Python has them")]
     fn new(
         py: Python<'_>,
         url: String,

@@ -197,6 +197,7 @@ fn vector_json(output: VectorOutput) -> Value {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "what `map_err` hands over is owned")]
 fn broken(error: ArrowError) -> Error {
     Error::Internal(error.to_string())
 }

@@ -246,9 +246,7 @@ fn mmr(value: &Value, at: &str) -> Result<Mmr, Error> {
 fn recommend(value: &Value, at: &str) -> Result<RecommendInput, Error> {
     let fields = object(value, at)?;
     only(fields, at, &["positive", "negative", "strategy"])?;
-    let inputs = |key| {
-        get(fields, at, key, |value, at| each_input(value, at)).map(Option::unwrap_or_default)
-    };
+    let inputs = |key| get(fields, at, key, each_input).map(Option::unwrap_or_default);
     let strategies = [
         ("average_vector", RecommendStrategy::AverageVector),
         ("best_score", RecommendStrategy::BestScore),

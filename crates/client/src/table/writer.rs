@@ -249,6 +249,10 @@ struct Work<'a> {
 }
 
 /// What came back.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a few are alive at a time, and each is taken apart at once"
+)]
 enum Done {
     Sent(Batch, Sent),
     Removed(Result<u64, Error>),
