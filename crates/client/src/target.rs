@@ -210,8 +210,12 @@ mod tests {
             "http://[::1]:70000",
             "http://a b",
         ] {
-            let target =
-                Target { grpc_url: url.to_owned(), collection: "docs".to_owned(), key: None };
+            let target = Target {
+                grpc_url: url.to_owned(),
+                collection: "docs".to_owned(),
+                key: None,
+                tls_ca: None,
+            };
             let error = Connection::open(&target).await.err();
             assert!(matches!(error, Some(Error::Address { .. })), "{url}: {error:?}");
         }

@@ -1,5 +1,11 @@
 //! Every type a column may have, and every row and column that is refused.
 
+#![allow(
+    clippy::needless_pass_by_value,
+    clippy::too_many_lines,
+    reason = "a table of cases is handed over whole, and is as long as it has cases"
+)]
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
