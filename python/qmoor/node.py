@@ -192,6 +192,8 @@ def _said(text: str) -> tuple[str, str | None]:
         status = fields.get("status")
         if isinstance(status, dict):
             return str(status.get("error", text)), None
+        # The agent's own errors are an object, the gateway's are text.
+        fields = fields["error"] if isinstance(fields.get("error"), dict) else fields
         return str(fields.get("message") or fields.get("error") or text), fields.get("hint")
     except (ValueError, AttributeError):
         return text[:500], None
