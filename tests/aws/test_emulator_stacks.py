@@ -7,7 +7,7 @@ import pytest
 
 from samples import node, text
 from stacks import Stack, changes
-from waits import refused
+from waits import refused, until
 
 
 @pytest.fixture
@@ -267,6 +267,12 @@ def test_a_volume_that_does_not_come_off_stops_the_deletion(aws, made):
     assert made.delete()["StackStatus"] == "DELETE_FAILED"
     assert "Attachment" in made.describe()["StackStatusReason"]
     aws.ask("usual")
+    # The detachment that was begun goes on; a volume that is in use yet is not deleted.
+    ec2, volume = aws.client("ec2"), made.resources()["Volume"]
+    until(
+        lambda: ec2.describe_volumes(VolumeIds=[volume])["Volumes"][0]["State"] == "available",
+        "the volume to come off",
+    )
     assert made.delete(RetainResources=["Attachment"])["StackStatus"] == "DELETE_COMPLETE"
 
 
