@@ -4,6 +4,7 @@
 mod arrow;
 mod errors;
 mod ids;
+mod mailbox;
 mod runtime;
 mod searcher;
 mod target;
@@ -16,6 +17,7 @@ fn _native(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<arrow::Stream>()?;
     module.add_class::<writer::Writer>()?;
+    module.add_class::<mailbox::Mailbox>()?;
     module.add_class::<searcher::Searcher>()?;
     module.add_function(wrap_pyfunction!(ids::point_ids, module)?)?;
     module.add_function(wrap_pyfunction!(target::ensure_collection, module)?)?;

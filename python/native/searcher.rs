@@ -1,20 +1,35 @@
 //! `Searcher`: queries in Qdrant's JSON, answers in Arrow.
 
+use std::sync::Arc;
+
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedBytes;
-use qmoor_client::query::Fields;
+use qmoor_client::query::{Fields, Prepared};
 use qmoor_client::search::Searcher as Client;
 use serde_json::Value;
 
 use crate::arrow::{Stream, array};
 use crate::errors::{bad_input, from_client};
-use crate::runtime::{awaitable, block_on};
+use crate::mailbox::Post;
+use crate::runtime::wait_for;
 use crate::target::target;
 
 /// An open connection. One a process: a child of a fork makes its own.
+///
+/// Each method that waits has one for asyncio, which posts the answer to a mailbox for a future and returns the number
+/// of the request.
 #[pyclass(module = "qmoor._native", frozen)]
 pub(crate) struct Searcher {
     client: Client,
+    last: Mutex<Option<Last>>,
+}
+
+/// The query that was read last: most callers ask the same of each vector.
+struct Last {
+    body: String,
+    fields: Option<Vec<String>>,
+    prepared: Arc<Prepared>,
 }
 
 #[pymethods]
@@ -28,14 +43,12 @@ impl Searcher {
         tls_ca: Option<PyBackedBytes>,
     ) -> PyResult<Self> {
         let target = target(url, collection, key, tls_ca);
-        let client = block_on(py, async move {
-            Client::open(&target).await.map_err(|error| from_client(&error))
-        })?;
-        Ok(Self { client })
+        let opened = wait_for(py, async move { Client::open(&target).await })?;
+        let client = opened.map_err(|error| from_client(&error))?;
+        Ok(Self { client, last: Mutex::default() })
     }
 
     /// One dense vector, as little-endian floats.
-    #[pyo3(signature = (vector, body, fields=None))]
     fn search(
         &self,
         py: Python<'_>,
@@ -43,62 +56,62 @@ impl Searcher {
         body: &str,
         fields: Option<Vec<String>>,
     ) -> PyResult<Stream> {
-        let body = nearest(vector, json(py, body)?);
-        block_on(py, query(self.client.clone(), body, fields.into()))
+        let (client, query) = (self.client.clone(), self.prepared(py, body, fields)?);
+        let vector = floats(vector);
+        answer(wait_for(py, async move { client.nearest_to(vector, &query).await })?)
     }
 
-    #[pyo3(signature = (vector, body, fields=None))]
-    fn asearch<'py>(
+    fn asearch(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
+        post: Post,
         vector: &[u8],
         body: &str,
         fields: Option<Vec<String>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let body = nearest(vector, json(py, body)?);
-        awaitable(py, query(self.client.clone(), body, fields.into()))
+    ) -> PyResult<u64> {
+        let (client, query) = (self.client.clone(), self.prepared(py, body, fields)?);
+        let vector = floats(vector);
+        post.answer(py, async move { client.nearest_to(vector, &query).await })
     }
 
-    #[pyo3(signature = (body, fields=None))]
     fn query(&self, py: Python<'_>, body: &str, fields: Option<Vec<String>>) -> PyResult<Stream> {
-        let body = json(py, body)?;
-        block_on(py, query(self.client.clone(), body, fields.into()))
+        let (client, query) = (self.client.clone(), self.prepared(py, body, fields)?);
+        answer(wait_for(py, async move { client.query(&query).await })?)
     }
 
-    #[pyo3(signature = (body, fields=None))]
-    fn aquery<'py>(
+    fn aquery(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
+        post: Post,
         body: &str,
         fields: Option<Vec<String>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let body = json(py, body)?;
-        awaitable(py, query(self.client.clone(), body, fields.into()))
+    ) -> PyResult<u64> {
+        let (client, query) = (self.client.clone(), self.prepared(py, body, fields)?);
+        post.answer(py, async move { client.query(&query).await })
     }
 
-    #[pyo3(signature = (bodies, fields=None))]
     fn query_batch(
         &self,
         py: Python<'_>,
         bodies: &str,
         fields: Option<Vec<String>>,
     ) -> PyResult<Stream> {
-        let bodies = list(py, bodies)?;
-        block_on(py, query_batch(self.client.clone(), bodies, fields.into()))
+        let (client, bodies, fields) = (self.client.clone(), list(py, bodies)?, fields.into());
+        answer(wait_for(py, async move { client.query_batch(&bodies, &fields).await })?)
     }
 
-    #[pyo3(signature = (bodies, fields=None))]
-    fn aquery_batch<'py>(
+    fn aquery_batch(
         &self,
-        py: Python<'py>,
+        py: Python<'_>,
+        post: Post,
         bodies: &str,
         fields: Option<Vec<String>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    ) -> PyResult<u64> {
         let bodies = list(py, bodies)?;
-        awaitable(py, query_batch(self.client.clone(), bodies, fields.into()))
+        let (client, fields) = (self.client.clone(), Fields::from(fields));
+        post.answer(py, async move { client.query_batch(&bodies, &fields).await })
     }
 
-    #[pyo3(signature = (vectors, body, fields=None))]
     fn search_batch(
         &self,
         vectors: &Bound<'_, PyAny>,
@@ -106,49 +119,56 @@ impl Searcher {
         fields: Option<Vec<String>>,
     ) -> PyResult<Stream> {
         let py = vectors.py();
-        let (vectors, body) = (array(vectors)?.0, json(py, body)?);
-        block_on(py, search_batch(self.client.clone(), vectors, body, fields.into()))
+        let (vectors, query) = (array(vectors)?.0, self.prepared(py, body, fields)?);
+        let client = self.client.clone();
+        answer(wait_for(py, async move { client.search_batch(&vectors, &query).await })?)
     }
 
-    #[pyo3(signature = (vectors, body, fields=None))]
-    fn asearch_batch<'py>(
+    fn asearch_batch(
         &self,
-        vectors: &Bound<'py, PyAny>,
+        py: Python<'_>,
+        post: Post,
+        vectors: &Bound<'_, PyAny>,
         body: &str,
         fields: Option<Vec<String>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        let py = vectors.py();
-        let (vectors, body) = (array(vectors)?.0, json(py, body)?);
-        awaitable(py, search_batch(self.client.clone(), vectors, body, fields.into()))
+    ) -> PyResult<u64> {
+        let (vectors, query) = (array(vectors)?.0, self.prepared(py, body, fields)?);
+        let client = self.client.clone();
+        post.answer(py, async move { client.search_batch(&vectors, &query).await })
     }
 }
 
-async fn query(client: Client, body: Value, fields: Fields) -> PyResult<Stream> {
-    client.query(&body, &fields).await.map(Into::into).map_err(|error| from_client(&error))
+impl Searcher {
+    fn prepared(
+        &self,
+        py: Python<'_>,
+        body: &str,
+        fields: Option<Vec<String>>,
+    ) -> PyResult<Arc<Prepared>> {
+        // The lock is let go before anything of Python is called, which may let go of the interpreter.
+        if let Some(last) = self.last.lock().as_ref()
+            && last.body == body
+            && last.fields == fields
+        {
+            return Ok(Arc::clone(&last.prepared));
+        }
+        let read = self.client.prepare(&json(py, body)?, fields.clone().into());
+        let prepared = Arc::new(read.map_err(|error| from_client(&error))?);
+        let last = Last { body: body.to_owned(), fields, prepared: Arc::clone(&prepared) };
+        *self.last.lock() = Some(last);
+        Ok(prepared)
+    }
 }
 
-async fn query_batch(client: Client, bodies: Vec<Value>, fields: Fields) -> PyResult<Stream> {
-    client.query_batch(&bodies, &fields).await.map(Into::into).map_err(|error| from_client(&error))
-}
-
-async fn search_batch(
-    client: Client,
-    vectors: arrow_array::ArrayRef,
-    body: Value,
-    fields: Fields,
+fn answer(
+    answer: Result<arrow_array::RecordBatch, qmoor_client::error::Error>,
 ) -> PyResult<Stream> {
-    let found = client.search_batch(&vectors, &body, &fields).await;
-    found.map(Into::into).map_err(|error| from_client(&error))
+    answer.map(Into::into).map_err(|error| from_client(&error))
 }
 
-/// The body of a query for what is nearest to this vector.
-fn nearest(vector: &[u8], mut body: Value) -> Value {
-    let (numbers, _) = vector.as_chunks::<4>();
-    if let Value::Object(fields) = &mut body {
-        let numbers = numbers.iter().map(|bytes| f32::from_le_bytes(*bytes).into()).collect();
-        fields.insert("query".to_owned(), Value::Array(numbers));
-    }
-    body
+fn floats(bytes: &[u8]) -> Vec<f32> {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect()
 }
 
 fn json(py: Python<'_>, text: &str) -> PyResult<Value> {

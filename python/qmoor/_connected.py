@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
+from ._mailbox import Post, answer
+from ._native import Stream
 from .errors import Unauthorized
 from .target import Target
 
@@ -66,11 +68,13 @@ class Connected(Generic[Native]):
                 raise
         return action(renewed)
 
-    async def _acall(self, action: Callable[[Native], Awaitable[Result]]) -> Result:
+    async def _acall(self, action: Callable[[Native, Post], int]) -> Stream:
+        """As `_call`, for what is answered by post."""
+        native = self._native()
         try:
-            return await action(self._native())
+            return await answer(lambda post: action(native, post))
         except Unauthorized:
             renewed = self._renewed()
             if renewed is None:
                 raise
-        return await action(renewed)
+        return await answer(lambda post: action(renewed, post))

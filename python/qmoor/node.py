@@ -110,6 +110,11 @@ class Node:
             return backup
         if progress["state"] == "incomplete":
             raise NodeError(f"backup {backup_id} is incomplete: {progress.get('error') or 'see the node'}")
+        if progress["state"] == "failed":
+            raise NodeError(
+                f"backup {backup_id} failed: {progress.get('error') or 'the node was ended meanwhile'}",
+                hint="`qmoor status` on the node shows how it is",
+            )
         return None
 
     def _until(self, deadline: float, what: str, attempt: Callable[[], dict[str, Any] | None]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Searcher(Connected[_native.Searcher]):
     ) -> pa.Table:
         """As :meth:`search`, for asyncio."""
         packed, body = _packed(vector), _body(k, options)
-        return pa.table(await self._acall(lambda native: native.asearch(packed, body, _names(fields))))
+        return pa.table(await self._acall(lambda native, post: native.asearch(post, packed, body, _names(fields))))
 
     def search_batch(
         self, vectors: Any, k: int = 10, *, fields: Sequence[str] | None = None, **options: Any
@@ -71,7 +71,7 @@ class Searcher(Connected[_native.Searcher]):
     ) -> pa.Table:
         """As :meth:`search_batch`, for asyncio."""
         matrix, body = _arrow.matrix(vectors), _body(k, options)
-        return pa.table(await self._acall(lambda native: native.asearch_batch(matrix, body, _names(fields))))
+        return pa.table(await self._acall(lambda native, post: native.asearch_batch(post, matrix, body, _names(fields))))
 
     def query(self, body: Json, *, fields: Sequence[str] | None = None) -> pa.Table:
         """Any query, as Qdrant's ``POST /collections/NAME/points/query`` takes it: prefetch, fusion, recommendation."""
@@ -81,7 +81,7 @@ class Searcher(Connected[_native.Searcher]):
     async def aquery(self, body: Json, *, fields: Sequence[str] | None = None) -> pa.Table:
         """As :meth:`query`, for asyncio."""
         text = _json(body)
-        return pa.table(await self._acall(lambda native: native.aquery(text, _names(fields))))
+        return pa.table(await self._acall(lambda native, post: native.aquery(post, text, _names(fields))))
 
     def query_batch(self, bodies: Sequence[Json], *, fields: Sequence[str] | None = None) -> pa.Table:
         """As :meth:`query`, of many queries in one request."""
@@ -91,7 +91,7 @@ class Searcher(Connected[_native.Searcher]):
     async def aquery_batch(self, bodies: Sequence[Json], *, fields: Sequence[str] | None = None) -> pa.Table:
         """As :meth:`query_batch`, for asyncio."""
         text = _json(list(bodies))
-        return pa.table(await self._acall(lambda native: native.aquery_batch(text, _names(fields))))
+        return pa.table(await self._acall(lambda native, post: native.aquery_batch(post, text, _names(fields))))
 
 
 def _names(fields: Sequence[str] | None) -> list[str] | None:

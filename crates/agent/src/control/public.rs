@@ -63,6 +63,7 @@ enum Stage {
     InProgress,
     Complete,
     Incomplete,
+    Failed,
 }
 
 /// Answers the node's own paths at the gateway, which has checked the caller's role.
@@ -142,20 +143,27 @@ async fn begin(
 }
 
 async fn progressed(agent: &Agent, id: &str) -> Result<Progressed, Failure> {
-    if let Some(current) = agent.context.state().current.filter(|current| current.id == id) {
-        return Ok(Progressed {
-            id: current.id,
-            state: Stage::InProgress,
-            step: current.step.map(|step| step.to_string()),
-            error: current.failed.map(|(step, error)| format!("{step}: {error}")),
-            backup: None,
-        });
+    let state = agent.context.state();
+    let begun = [(state.current, Stage::InProgress), (state.last_abandoned, Stage::Failed)];
+    for (begun, stage) in begun {
+        if let Some(backup) = begun.filter(|backup| backup.id == id) {
+            let error = backup.failed.map(|(step, error)| format!("{step}: {error}"));
+            return Ok(Progressed {
+                id: backup.id,
+                state: stage,
+                step: backup.step.map(|step| step.to_string()),
+                error,
+                backup: None,
+            });
+        }
     }
     let backups = catalogue::list(&agent.context).await.map_err(|error| failure(&error))?;
     let found = backups.into_iter().find(|backup| backup.id == id).ok_or_else(|| {
         Failure::new(
             FailureKind::Unknown,
-            format!("there is no backup `{id}`: it failed, was pruned, or never was"),
+            format!(
+                "there is no backup `{id}`: it failed before another one did, was pruned, or never was"
+            ),
         )
     })?;
     let state = if found.complete { Stage::Complete } else { Stage::Incomplete };

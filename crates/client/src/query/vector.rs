@@ -10,7 +10,9 @@ use crate::error::Error;
 
 /// The rows of a column of lists of numbers.
 pub(super) fn rows(vectors: &ArrayRef) -> Result<Vec<Vec<f32>>, Error> {
-    (0..vectors.len()).map(|row| one(vectors, row).map_err(|reason| bad(row, &reason))).collect()
+    (0..vectors.len())
+        .map(|row| one(vectors, row).map_err(|reason| bad(&format!("vectors[{row}]"), &reason)))
+        .collect()
 }
 
 /// A query for what is nearest to this vector.
@@ -42,12 +44,21 @@ fn one(vectors: &ArrayRef, row: usize) -> Result<Vec<f32>, String> {
         arrow_cast::cast(&list, &DataType::Float32).map_err(|error| error.to_string())?
     };
     let numbers = numbers.as_primitive::<Float32Type>().values();
+    check(numbers)?;
+    Ok(numbers.to_vec())
+}
+
+/// Why these numbers are no vector.
+pub(super) fn check(numbers: &[f32]) -> Result<(), String> {
+    if numbers.is_empty() {
+        return Err("it holds no numbers".to_owned());
+    }
     match numbers.iter().find(|number| !number.is_finite()) {
-        Some(number) => Err(format!("it holds {number}")),
-        None => Ok(numbers.to_vec()),
+        Some(number) => Err(format!("it holds {number}, each number must be finite")),
+        None => Ok(()),
     }
 }
 
-fn bad(row: usize, reason: &str) -> Error {
-    Error::Filter { at: format!("vectors[{row}]"), reason: reason.to_owned() }
+pub(super) fn bad(at: &str, reason: &str) -> Error {
+    Error::Filter { at: at.to_owned(), reason: reason.to_owned() }
 }

@@ -28,6 +28,8 @@ pub struct State {
     pub completed: BTreeMap<String, Completed>,
     /// Backups that were begun and given up: what they left in the store can go.
     pub abandoned: BTreeSet<String>,
+    /// Of these the last one, as it was when it was given up: whoever began it may ask why.
+    pub last_abandoned: Option<InProgress>,
     /// When a snapshot was last proved, by a verify or by a drill that went well.
     pub verified: BTreeMap<String, Timestamp>,
     /// The last drill of each snapshot.
@@ -193,7 +195,8 @@ impl State {
 
     fn begin(&mut self, backup: InProgress) {
         if let Some(former) = self.current.take() {
-            let _new = self.abandoned.insert(former.id);
+            let _new = self.abandoned.insert(former.id.clone());
+            self.last_abandoned = Some(former);
         }
         self.current = Some(backup);
     }
@@ -262,7 +265,7 @@ impl State {
     }
 
     fn finish(&mut self, backup: &str, completed: Option<Completed>) {
-        let _ended = self.current.take_if(|current| current.id == backup);
+        let ended = self.current.take_if(|current| current.id == backup);
         match completed {
             Some(completed) => {
                 let _was_there = self.abandoned.remove(backup);
@@ -270,6 +273,7 @@ impl State {
             }
             None => {
                 let _new = self.abandoned.insert(backup.to_owned());
+                self.last_abandoned = ended.or(self.last_abandoned.take());
             }
         }
     }

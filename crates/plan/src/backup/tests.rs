@@ -164,6 +164,11 @@ fn a_backup_that_fails_at_any_step_is_abandoned_after_the_service_is_back() {
         let current = state.current.clone().unwrap();
         assert_eq!(current.failed, Some((failing, "disk full".to_owned())));
         assert_eq!(recovery(&state).last(), Some(&RecoveryAction::AbandonBackup("b1".to_owned())));
+
+        events.push(finished(false));
+        let state = fold(&journal(events));
+        assert_eq!(state.current, None);
+        assert_eq!(state.last_abandoned, Some(current), "whoever began it learns why");
     }
 }
 
@@ -198,6 +203,7 @@ fn a_second_begin_abandons_the_first_and_keeps_what_it_did_to_the_service() {
     let state = fold(&records);
     assert_eq!(state.current.as_ref().unwrap().id, "b2");
     assert!(state.abandoned.contains("b1"));
+    assert_eq!(state.last_abandoned.unwrap().id, "b1");
     assert!(state.engine_down && state.gate_held);
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http::{Method, StatusCode};
 use qdrant_client::QdrantError;
@@ -68,6 +68,38 @@ async fn a_backup_holds_clients_and_fails_none_of_them() {
     assert_eq!(state["backup"]["batch_id"], "batch-1", "{state}");
     let status = node.control().status().await.unwrap();
     assert_eq!(status.last_backup.unwrap().id, report["id"].as_str().unwrap());
+    node.stop().await;
+}
+
+#[tokio::test]
+async fn whoever_began_a_backup_that_fails_learns_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = node::config(dir.path());
+    config.backup.max_pause = Duration::ZERO;
+    let node = Node::start_in(dir, config).await;
+    node.create("c").await;
+    let client = node.client(Role::Index);
+    client.upsert_points(UpsertPointsBuilder::new("c", points(0..10)).wait(true)).await.unwrap();
+    let key = Some(node.key(Role::Index));
+    // From the first one it is known how long the pause of the second would be.
+    let first = node.rest(Method::POST, "/qmoor/v1/backups", key, &json!({})).await;
+    assert_eq!(first.status, StatusCode::OK, "{}", first.text);
+    let begun = node.rest(Method::POST, "/qmoor/v1/backups", key, &json!({"wait": false})).await;
+    assert_eq!(begun.status, StatusCode::ACCEPTED, "{}", begun.text);
+    let path = format!("/qmoor/v1/backups/{}", begun.json()["id"].as_str().unwrap());
+    let deadline = Instant::now() + LONG;
+    let failed = loop {
+        let answer = node.rest(Method::GET, &path, key, &json!(null)).await;
+        assert_eq!(answer.status, StatusCode::OK, "{}", answer.text);
+        let progress = answer.json();
+        if progress["state"] != "in_progress" {
+            break progress;
+        }
+        assert!(Instant::now() < deadline, "{progress}");
+    };
+    assert_eq!(failed["state"], "failed", "{failed}");
+    assert_eq!(failed["step"], "gate", "{failed}");
+    assert!(failed["error"].as_str().unwrap().contains("max_pause"), "{failed}");
     node.stop().await;
 }
 
