@@ -178,7 +178,7 @@ def test_a_driver_killed_at_the_end_and_run_again_is_right(ray, place, moment):
 
 
 def shed(node):
-    """How many requests the gateway has sent away."""
+    """How many requests the gateway has told to come again."""
     return Node(node.url, "env:STRICT_ADMIN").status()["gate"]["shed"]
 
 
@@ -220,21 +220,19 @@ def test_a_node_that_says_later_is_waited_for_where_ray_qdrant_fails(ray, strict
         except QmoorError as error:
             errors.append(error)
 
-    writing = threading.Thread(target=write)
+    before = shed(strict)
+    assert before > 0, "it was the gateway that sent the other client away"
+    writing = threading.Thread(target=write, daemon=True)
     writing.start()
-    while writing.is_alive() and not sent_away(strict):
+    while writing.is_alive() and shed(strict) == before:
         pass
     verb(strict, "release")
     writing.join(60)
+    assert not writing.is_alive()
     assert not errors
     assert reports[0].points_acked == 100
     assert reports[0].retried > 0
     assert reports[0].throttled_s > 0
-
-
-def sent_away(node):
-    """Whether the gateway says that it has sent requests away since it was held."""
-    return shed(node) > 0
 
 
 def test_every_acknowledged_point_survives_an_engine_killed_in_the_middle(place):

@@ -53,6 +53,8 @@ struct State {
     /// Held requests by ticket, so in the order of their arrival.
     waiting: BTreeMap<u64, Waiter>,
     next_ticket: u64,
+    /// Requests that were told to come again.
+    shed: u64,
     /// Whether a task is letting held requests go.
     releasing: bool,
     /// Which hold is the present one, so that an old lease cannot end a new hold.
@@ -102,6 +104,8 @@ pub struct GateStatus {
     pub writes_in_flight: usize,
     /// Requests that wait.
     pub held: usize,
+    /// Requests that were told to come again, since the start.
+    pub shed: u64,
 }
 
 /// Leave to ask the engine; the request counts as in flight until it is dropped.
@@ -204,6 +208,7 @@ impl Gate {
             reads_in_flight: state.reads,
             writes_in_flight: state.writes,
             held: state.waiting.len(),
+            shed: state.shed,
         }
     }
 
@@ -221,6 +226,7 @@ impl Gate {
                 return Ok(self.inner.permit(&mut state, effect));
             }
             if state.waiting.len() >= limits.max_held {
+                state.shed += 1;
                 return Err(Refused::TooManyHeld { held: state.waiting.len() });
             }
             let ticket = state.next_ticket;
@@ -233,7 +239,10 @@ impl Gate {
         drop(place);
         match answer {
             Ok(Ok(permit)) => Ok(permit),
-            Ok(Err(_)) | Err(_) => Err(Refused::BudgetSpent { budget: limits.hold_budget }),
+            Ok(Err(_)) | Err(_) => {
+                self.inner.state.lock().shed += 1;
+                Err(Refused::BudgetSpent { budget: limits.hold_budget })
+            }
         }
     }
 

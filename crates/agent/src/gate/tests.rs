@@ -47,6 +47,7 @@ async fn a_request_is_held_no_longer_than_the_budget_from_its_own_arrival() {
     let arrived = Instant::now();
     let refused = admit(&gate, Effect::Write).await.unwrap_err();
     assert_eq!(refused, Refused::BudgetSpent { budget: BUDGET });
+    assert_eq!(gate.status().shed, 1);
     assert_eq!(arrived.elapsed(), BUDGET);
     assert_eq!(gate.status().held, 0);
 }
@@ -67,6 +68,7 @@ async fn more_than_may_be_held_are_refused_at_once() {
     let arrived = Instant::now();
     let refused = admit(&gate, Effect::Read).await.unwrap_err();
     assert_eq!(refused, Refused::TooManyHeld { held: 2 });
+    assert_eq!(gate.status().shed, 1);
     assert_eq!(arrived.elapsed(), Duration::ZERO);
     hold.release();
     for task in held {

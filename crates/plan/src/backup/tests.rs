@@ -160,7 +160,7 @@ fn a_backup_that_fails_at_any_step_is_abandoned_after_the_service_is_back() {
         events.push(intent(failing));
         events.push(Event::Failed { step: failing, error: "disk full".to_owned() });
         crash_everywhere(&events);
-        let state = fold(&journal(events));
+        let state = fold(&journal(events.clone()));
         let current = state.current.clone().unwrap();
         assert_eq!(current.failed, Some((failing, "disk full".to_owned())));
         assert_eq!(recovery(&state).last(), Some(&RecoveryAction::AbandonBackup("b1".to_owned())));
