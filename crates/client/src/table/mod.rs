@@ -50,8 +50,7 @@ pub struct TableSchema {
     pub id: Option<String>,
     /// The column that names the document, kept as `_doc`.
     pub doc: Option<String>,
-    /// The column of chunk numbers, from 0 in each document, kept as `_ix`. With neither this nor
-    /// `id`, each document is one row, its chunk 0.
+    /// The column of chunk numbers, from 0 in each document, kept as `_ix`.
     pub chunk: Option<String>,
     /// The column that says how many chunks the document has.
     pub chunk_count: Option<String>,
@@ -190,9 +189,10 @@ impl WriteOptions {
 impl TableSchema {
     fn check(&self, options: &WriteOptions) -> Result<(), Error> {
         let wrong = |why: &str| Err(Error::Schema { column: None, why: why.to_owned() });
-        if self.id.is_none() && self.doc.is_none() {
+        // Without the chunk number all rows of a document would be one point, and nothing would say so.
+        if self.id.is_none() && (self.doc.is_none() || self.chunk.is_none()) {
             return wrong(
-                "name the column of ids (`id`), or those they are made from (`doc`, `chunk`)",
+                "name the column of ids (`id`), or those they are made from (`doc` and `chunk`)",
             );
         }
         if self.vectors.is_empty() && self.sparse.is_empty() && self.bm25.is_empty() {

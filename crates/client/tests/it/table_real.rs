@@ -223,7 +223,8 @@ async fn settings_that_contradict_themselves_are_refused() {
     let (engine, target) = start().await;
     let vectors = json!({"": "vector"});
     for (wrong, said) in [
-        (json!({"vectors": vectors}), "`doc`, `chunk`"),
+        (json!({"vectors": vectors}), "`doc` and `chunk`"),
+        (json!({"doc": "d", "vectors": vectors}), "`doc` and `chunk`"),
         (json!({"id": "a"}), "at least one column of vectors"),
         (json!({"id": "a", "chunk": "n", "vectors": vectors}), "`chunk` needs `doc`"),
         (json!({"id": "a", "doc": "d", "chunk_count": "n", "vectors": vectors}), "`chunk_count`"),
