@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod journal;
 pub mod keys;
 pub mod lock;
+pub mod metrics;
 pub mod node;
 mod pace;
 pub mod probe;

@@ -1,5 +1,6 @@
 //! A node's state directory in the hands of its one owner: configuration, lock, journal and store together.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -50,6 +51,7 @@ struct Inner {
     journal: Mutex<Journal>,
     store: Mutex<Option<Arc<dyn SnapshotStore>>>,
     busy: Mutex<Option<Holder>>,
+    points: Mutex<BTreeMap<String, u64>>,
 }
 
 /// The right to do the one thing that is going on; dropping it lets the next one begin.
@@ -79,6 +81,7 @@ impl NodeContext {
             journal: Mutex::new(journal),
             store: Mutex::new(None),
             busy: Mutex::new(None),
+            points: Mutex::default(),
         })))
     }
 
@@ -125,6 +128,17 @@ impl NodeContext {
     /// Who is doing what just now, if anybody is.
     pub fn busy(&self) -> Option<Holder> {
         self.0.busy.lock().clone()
+    }
+
+    /// Remembers how many points each collection had when they were last counted.
+    pub(crate) fn holds_points(&self, points: BTreeMap<String, u64>) {
+        *self.0.points.lock() = points;
+    }
+
+    /// How many points each collection had when they were last counted, for a backup; empty before the first one
+    /// of this agent.
+    pub(crate) fn points(&self) -> BTreeMap<String, u64> {
+        self.0.points.lock().clone()
     }
 
     /// Claims the node for one backup, restore, drill or prune.

@@ -19,6 +19,7 @@ use crate::gateway::tls::{Tls, TlsError};
 use crate::gateway::{Gateway, Limits, Listening, bind};
 use crate::keys::vault::{Vault, VaultError};
 use crate::keys::{Keyring, KeysError, NewKeys};
+use crate::metrics::MetricsError;
 use crate::node::NodeContext;
 use crate::recover;
 use crate::supervise::supervise;
@@ -61,6 +62,8 @@ pub enum ServeError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     #[error(transparent)]
+    Metrics(#[from] MetricsError),
+    #[error(transparent)]
     Node(#[from] NodeError),
 }
 
@@ -75,6 +78,7 @@ impl ServeError {
             | Self::Keys(_)
             | Self::Vault(_)
             | Self::Control(_)
+            | Self::Metrics(_)
             | Self::Engine(_) => false,
         }
     }
@@ -115,7 +119,7 @@ pub async fn serve(
     }
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
-    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls));
+    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls)?);
     let listening = listeners.map(|listeners| Listening::start(&gateway, listeners.into()));
 
     tokio::pin!(shutdown);

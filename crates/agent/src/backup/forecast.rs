@@ -38,7 +38,7 @@ mod tests {
         for (number, (pause_ms, points)) in (0_i64..).zip(pauses) {
             let at = jiff::Timestamp::from_second(number).unwrap();
             let (pause_ms, points, mode) = (*pause_ms, *points, Mode::Stop);
-            let completed = Completed { at, pause_ms, bytes_added: 0, points, mode };
+            let completed = Completed { at, pause_ms, bytes_added: 0, points, mode, grade: None };
             state.completed.insert(number.to_string(), completed);
         }
         state

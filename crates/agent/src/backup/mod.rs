@@ -259,7 +259,11 @@ async fn report(
     let (pause_ms, bytes_added) = (manifest.pause_ms, manifest.bytes_added);
     let points = manifest.collections.values().map(|facts| facts.points).sum();
     let mode = tools.course.mode;
-    steps.record(Event::Finished { ok: true, pause_ms, bytes_added, points, mode }).await?;
+    let grade = Some(manifest.grade);
+    steps.record(Event::Finished { ok: true, pause_ms, bytes_added, points, mode, grade }).await?;
+    tools.node.holds_points(
+        manifest.collections.iter().map(|(name, facts)| (name.clone(), facts.points)).collect(),
+    );
     let mut warnings = protect(tools, &manifest.id).await;
     let pruned = steps
         .take(Step::Prune, async {

@@ -138,7 +138,7 @@ impl Agent {
         let facts = self.facts.lock().clone();
         let up = self.engine.endpoint().is_some();
         let state = self.context.state();
-        let (starts, since) = self.engine.starts();
+        let life = self.engine.life();
         Status {
             name: self.config.node.name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -150,8 +150,8 @@ impl Agent {
             engine: EngineStatus {
                 up,
                 pid: self.engine.pid(),
-                since: since.filter(|_| up),
-                starts,
+                since: life.since.filter(|_| up),
+                starts: life.starts,
                 trouble: facts.engine_trouble.filter(|_| !up),
             },
             gate: self.gate.status(),

@@ -76,6 +76,19 @@ pub struct StopReport {
     pub took: Duration,
 }
 
+/// What has become of an engine since the agent started.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Life {
+    /// How often it has come up.
+    pub starts: u64,
+    /// When it last did.
+    pub since: Option<Timestamp>,
+    /// How long it took then until it answered.
+    pub ready_in: Option<Duration>,
+    /// How often it ended otherwise than by itself, with exit code 0, when it was told to.
+    pub unclean_ends: u64,
+}
+
 /// Why an engine could not be started or stopped.
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say what the fields are")]
@@ -120,8 +133,7 @@ pub struct EngineProcess {
     /// One permit: whoever holds it is starting or stopping the engine.
     turn: Semaphore,
     running: Mutex<Option<Running>>,
-    /// How often it has come up, and when last.
-    starts: Mutex<(u64, Option<Timestamp>)>,
+    life: Mutex<Life>,
     /// Whether the engine should run; what [`EngineProcess::keep_up`] goes by.
     wanted: watch::Sender<bool>,
     up: watch::Sender<Option<Endpoint>>,
@@ -136,7 +148,7 @@ impl EngineProcess {
             marker: None,
             turn: Semaphore::new(1),
             running: Mutex::new(None),
-            starts: Mutex::new((0, None)),
+            life: Mutex::default(),
             wanted: watch::Sender::new(false),
             up: watch::Sender::new(None),
         }
@@ -187,9 +199,11 @@ impl EngineProcess {
         self.running.lock().as_ref().filter(|run| !run.has_ended()).map(|run| run.pid)
     }
 
-    /// How often the engine has come up, and when last.
-    pub fn starts(&self) -> (u64, Option<Timestamp>) {
-        *self.starts.lock()
+    /// What has become of the engine so far.
+    pub fn life(&self) -> Life {
+        let life = *self.life.lock();
+        let broken = self.running.lock().as_ref().is_some_and(Running::has_broken);
+        Life { unclean_ends: life.unclean_ends + u64::from(broken), ..life }
     }
 
     /// Whether the engine is meant to run. False between [`EngineProcess::stop`] and the next start.
@@ -260,6 +274,7 @@ impl EngineProcess {
         let took = begun.elapsed();
         let ms = took.as_millis();
         let (exit, clean) = (ended.exit, ended.clean());
+        self.life.lock().unclean_ends += u64::from(!clean);
         tracing::info!(pid = run.pid, exit_code = ?exit.code, exit.out_of_memory, clean, ms, "engine: up -> down");
         let (exit_code, out_of_memory) = (exit.code, exit.out_of_memory);
         Ok(StopReport { exit_code, out_of_memory, clean, took })
@@ -329,6 +344,7 @@ impl EngineProcess {
         let run = self.running.lock().clone();
         let Some(run) = run.filter(|run| !run.has_ended()) else { return Ok(()) };
         self.up.send_replace(None);
+        self.life.lock().unclean_ends += 1;
         run.kill().await.map(drop)
     }
 
@@ -337,6 +353,9 @@ impl EngineProcess {
         let begun = Instant::now();
         if self.data_missing() {
             return Err(EngineError::DataMissing { data: self.spec.data.clone() });
+        }
+        if self.running.lock().take_if(|run| run.has_broken()).is_some() {
+            self.life.lock().unclean_ends += 1;
         }
         let (run, endpoint) = match &self.spec.runs_in {
             RunsIn::Child(program) => self.launch_child(program).await?,
@@ -348,8 +367,10 @@ impl EngineProcess {
         *self.running.lock() = Some(run.clone());
         self.remember();
         {
-            let mut starts = self.starts.lock();
-            *starts = (starts.0 + 1, Some(Timestamp::now()));
+            let mut life = self.life.lock();
+            life.starts += 1;
+            life.since = Some(Timestamp::now());
+            life.ready_in = Some(begun.elapsed());
         }
         let (pid, http, grpc) = (run.pid, endpoint.http, endpoint.grpc);
         let ms = begun.elapsed().as_millis();

@@ -84,6 +84,11 @@ impl Running {
         self.exit.borrow().is_some()
     }
 
+    /// Whether it has ended although nobody told it to.
+    pub(super) fn has_broken(&self) -> bool {
+        self.has_ended() && !*self.on_purpose.borrow()
+    }
+
     /// Waits for the end; none when the deadline comes first.
     pub(super) async fn exited(&self, deadline: Instant) -> Option<Exit> {
         let mut exit = self.exit.clone();

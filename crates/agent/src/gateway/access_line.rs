@@ -1,12 +1,14 @@
-//! One structured line for each request, written when it is over, however it ends.
+//! One structured line for each request, written when it is over, however it ends; it is counted then too.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use http::{HeaderValue, Response};
 use qmoor_plan::access::Access;
 
+use super::answer::{Body, GRPC_STATUS, Refusal};
 use crate::keys::KeyInfo;
+use crate::metrics::{Answered, Requests};
 
 /// The status logged for a client that went away before it was answered.
 const CLIENT_GONE: u16 = 499;
@@ -14,6 +16,7 @@ const CLIENT_GONE: u16 = 499;
 /// What the line says. It is written when this is dropped.
 #[derive(Debug)]
 pub(super) struct AccessLine {
+    counts: Arc<Requests>,
     operation: &'static str,
     caller: Option<Arc<KeyInfo>>,
     begun: Instant,
@@ -21,12 +24,14 @@ pub(super) struct AccessLine {
     status: u16,
     grpc_status: Option<i32>,
     cut: bool,
+    forbidden: bool,
     silent: bool,
 }
 
 impl AccessLine {
-    pub(super) fn new(access: &Access) -> Self {
+    pub(super) fn new(access: &Access, counts: Arc<Requests>) -> Self {
         Self {
+            counts,
             operation: access.operation,
             caller: None,
             begun: Instant::now(),
@@ -34,6 +39,7 @@ impl AccessLine {
             status: CLIENT_GONE,
             grpc_status: None,
             cut: false,
+            forbidden: false,
             silent: false,
         }
     }
@@ -66,6 +72,13 @@ impl AccessLine {
         self.grpc_status = code.or(self.grpc_status);
     }
 
+    /// What the gateway said by itself.
+    pub(super) fn refused(&mut self, refusal: &Refusal, response: &Response<Body>) {
+        self.forbidden = matches!(refusal, Refusal::Forbidden(_));
+        self.status(response.status());
+        self.grpc_status(response.headers().get(GRPC_STATUS));
+    }
+
     /// The answer did not arrive wholly.
     pub(super) fn cut(&mut self) {
         self.cut = true;
@@ -74,6 +87,16 @@ impl AccessLine {
 
 impl Drop for AccessLine {
     fn drop(&mut self) {
+        let took = self.begun.elapsed();
+        self.counts.note(&Answered {
+            role: self.caller.as_ref().map(|caller| caller.role),
+            operation: self.operation,
+            status: self.status,
+            grpc_status: self.grpc_status,
+            cut: self.cut,
+            forbidden: self.forbidden,
+            took,
+        });
         if self.silent {
             return;
         }
@@ -84,7 +107,7 @@ impl Drop for AccessLine {
             operation = self.operation,
             status = self.status,
             grpc_status = self.grpc_status,
-            ms = millis(self.begun.elapsed()),
+            ms = millis(took),
             held_ms = millis(self.held),
             cut = self.cut,
         );

@@ -185,6 +185,11 @@ pub(super) fn text(status: StatusCode, what: &'static str) -> Response<Body> {
     response
 }
 
+/// A text that was just written, whose type the caller says.
+pub(super) fn page(text: String) -> Response<Body> {
+    Response::new(full(Bytes::from(text)))
+}
+
 /// A gRPC answer of one message, already encoded, with status OK.
 pub(super) fn grpc_message(message: &[u8]) -> Response<Body> {
     let mut framed = vec![0];

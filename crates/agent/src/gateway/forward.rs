@@ -91,8 +91,7 @@ impl Gateway {
             Ok(response) => response,
             Err(refusal) => {
                 let response = refusal.answer(dialect);
-                line.status(response.status());
-                line.grpc_status(response.headers().get(GRPC_STATUS));
+                line.refused(&refusal, &response);
                 return response;
             }
         };

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use http::header::CONTENT_ENCODING;
-use http::{Request, Response};
+use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use qmoor_plan::access::{
     Access, BodyCheck, Effect, Need, OutOfScope, Scope, allows, classify_grpc, classify_rest,
@@ -18,7 +18,7 @@ use super::answer::{Body, Dialect, Refusal};
 use super::body::discard;
 use super::caller::{Peer, caller};
 use super::forward::Passage;
-use super::health;
+use super::{health, metrics};
 use crate::control;
 use crate::engine::Endpoint;
 use crate::gate::Permit;
@@ -41,7 +41,7 @@ impl Gateway {
             Dialect::Rest => classify_rest(request.method().as_str(), path),
             Dialect::Grpc => classify_grpc(path),
         };
-        let mut line = AccessLine::new(&access);
+        let mut line = AccessLine::new(&access, Arc::clone(&self.metrics.requests));
         let keys_seen = self.agent.keys.changes();
         let check = match self.authorize(&access, dialect, &request, &mut line) {
             Ok(check) => check,
@@ -54,6 +54,11 @@ impl Gateway {
         if access.need == Need::Open
             && let Some(response) = health::answer(&self.agent, dialect, path)
         {
+            line.status(response.status());
+            return Ok(response);
+        }
+        if path == metrics::PATH && request.method() == Method::GET {
+            let response = Box::pin(self.metrics_page()).await;
             line.status(response.status());
             return Ok(response);
         }
@@ -212,7 +217,6 @@ fn limited(
 
 fn refuse(refusal: &Refusal, dialect: Dialect, mut line: AccessLine) -> Response<Body> {
     let response = refusal.answer(dialect);
-    line.status(response.status());
-    line.grpc_status(response.headers().get(super::answer::GRPC_STATUS));
+    line.refused(refusal, &response);
     response
 }

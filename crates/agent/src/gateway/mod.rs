@@ -8,6 +8,7 @@ mod forward;
 mod handle;
 mod health;
 mod listen;
+mod metrics;
 mod preface;
 pub mod tls;
 mod wrong;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 
 use crate::control::Agent;
+use crate::metrics::{Metrics, MetricsError};
 pub use listen::{Listening, bind};
 pub use wrong::WrongKeys;
 
@@ -71,15 +73,24 @@ pub struct Gateway {
     wrong: wrong::Wrong,
     /// What connections are encrypted with, if they are.
     tls: Option<Arc<tls::Tls>>,
+    /// What has been answered, and how it is told.
+    metrics: Metrics,
 }
 
 impl Gateway {
     /// A gateway in front of the node's engine.
-    #[must_use]
-    pub fn new(agent: Arc<Agent>, limits: Limits, tls: Option<Arc<tls::Tls>>) -> Self {
+    ///
+    /// # Errors
+    /// When the list of metrics is wrong.
+    pub fn new(
+        agent: Arc<Agent>,
+        limits: Limits,
+        tls: Option<Arc<tls::Tls>>,
+    ) -> Result<Self, MetricsError> {
         let waiting = Semaphore::new(agent.config.gateway.max_held);
         let engine = forward::Upstream::new();
-        Self { agent, limits, engine, waiting, wrong: wrong::Wrong::new(), tls }
+        let (wrong, metrics) = (wrong::Wrong::new(), Metrics::new()?);
+        Ok(Self { agent, limits, engine, waiting, wrong, tls, metrics })
     }
 
     /// How many requests had no right key, for metrics.

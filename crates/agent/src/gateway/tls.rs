@@ -13,6 +13,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_util::sync::CancellationToken;
+use x509_cert::der::Decode;
 
 /// How often the files are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -45,7 +46,15 @@ pub enum TlsError {
 #[derive(Debug)]
 pub struct Tls {
     files: TlsFiles,
-    current: RwLock<Arc<ServerConfig>>,
+    current: RwLock<Current>,
+}
+
+/// A pair that was loaded.
+#[derive(Debug)]
+struct Current {
+    config: Arc<ServerConfig>,
+    /// Until when the certificate is valid, in seconds since 1970; none if it does not say so in a way that is read here.
+    ends: Option<i64>,
 }
 
 /// How a file looks from outside; when it looks the same, it is the same.
@@ -62,7 +71,12 @@ impl Tls {
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
-        TlsAcceptor::from(Arc::clone(&self.current.read()))
+        TlsAcceptor::from(Arc::clone(&self.current.read().config))
+    }
+
+    /// Until when the certificate in use is valid, in seconds since 1970.
+    pub(super) fn ends(&self) -> Option<i64> {
+        self.current.read().ends
     }
 
     /// Takes a new pair whenever the files change, until told to stop. Connections that are open keep what
@@ -103,7 +117,7 @@ impl Tls {
     }
 }
 
-fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
+fn load(files: &TlsFiles) -> Result<Current, TlsError> {
     let TlsFiles { cert, key } = files;
     let mode = std::fs::metadata(key).map_err(failed(key))?.mode();
     if mode & 0o007 != 0 {
@@ -113,9 +127,7 @@ fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let chain = CertificateDer::pem_slice_iter(&read(cert)?)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| no_certificate())?;
-    if chain.is_empty() {
-        return Err(no_certificate());
-    }
+    let ends = end_of(chain.first().ok_or_else(no_certificate)?);
     let private = PrivateKeyDer::from_pem_slice(&read(key)?)
         .map_err(|_| TlsError::NoKey { path: key.clone() })?;
     let unusable = |reason| match reason {
@@ -131,7 +143,14 @@ fn load(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
         .with_single_cert(chain, private)
         .map_err(unusable)?;
     config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
-    Ok(Arc::new(config))
+    Ok(Current { config: Arc::new(config), ends })
+}
+
+/// The end of a certificate's validity. Whether it is valid is for clients to judge: this is only told.
+fn end_of(certificate: &CertificateDer<'_>) -> Option<i64> {
+    let read = x509_cert::Certificate::from_der(certificate).ok()?;
+    let end = read.tbs_certificate().validity().not_after.to_unix_duration();
+    i64::try_from(end.as_secs()).ok()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {

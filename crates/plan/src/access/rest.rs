@@ -63,6 +63,7 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/qmoor/v1/backups/{id}", read(Index, "qmoor.backup_status")),
     ("GET", "/qmoor/v1/backups", read(Admin, "qmoor.backups")),
     ("GET", "/qmoor/v1/status", read(Admin, "qmoor.status")),
+    ("GET", "/qmoor/metrics", read(Admin, "qmoor.metrics")),
 
     // Before `{c}`, which it would fit.
     ("POST", "/collections/aliases", write(Admin, "aliases.update")),

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 
 use super::{Course, Event, Mode, Record, Step};
+use crate::manifest::Grade;
 
 /// What the journal says is true now.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,6 +19,8 @@ pub struct State {
     pub restore: Option<RestoreInProgress>,
     /// The change of the engine's version that has begun and not ended.
     pub upgrade: Option<UpgradeInProgress>,
+    /// When a backup was last begun, however it ended.
+    pub last_attempt: Option<Timestamp>,
     /// Whether a stop was intended and no start has been made since.
     pub engine_down: bool,
     /// Whether a hold was intended and no release has been made since.
@@ -102,6 +105,8 @@ pub struct Completed {
     pub points: u64,
     /// How its point was made.
     pub mode: Mode,
+    /// What may be claimed of the point, if the record says so.
+    pub grade: Option<Grade>,
 }
 
 /// What a drill showed.
@@ -148,10 +153,10 @@ impl State {
             Event::Intent { step } => self.intend(backup, *step),
             Event::Done { step, note: _ } => self.done(backup, *step),
             Event::Failed { step, error } => self.fail(backup, *step, error),
-            Event::Finished { ok, pause_ms, bytes_added, points, mode } => {
-                let (pause_ms, bytes_added, points, mode) =
-                    (*pause_ms, *bytes_added, *points, *mode);
-                let completed = Completed { at, pause_ms, bytes_added, points, mode };
+            Event::Finished { ok, pause_ms, bytes_added, points, mode, grade } => {
+                let (pause_ms, bytes_added, points) = (*pause_ms, *bytes_added, *points);
+                let (mode, grade) = (*mode, *grade);
+                let completed = Completed { at, pause_ms, bytes_added, points, mode, grade };
                 self.finish(backup, ok.then_some(completed));
             }
             Event::Verified { id } => self.prove(id, at),
@@ -198,6 +203,7 @@ impl State {
             let _new = self.abandoned.insert(former.id.clone());
             self.last_abandoned = Some(former);
         }
+        self.last_attempt = Some(backup.begun_at);
         self.current = Some(backup);
     }
 

@@ -19,6 +19,8 @@ use jiff::Timestamp;
 pub use recovery::{RecoveryAction, recovery};
 use serde::{Deserialize, Serialize};
 
+use crate::manifest::Grade;
+
 /// A step of a backup, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -222,6 +224,9 @@ pub enum Event {
         /// How its point was made.
         #[serde(default)]
         mode: Mode,
+        /// What may be claimed of the point; not known of records before there was this field.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        grade: Option<Grade>,
     },
     /// A snapshot was read back and is as its manifest says.
     Verified {
@@ -310,7 +315,8 @@ impl Event {
     /// The end of a backup that was given up; `ok` if it turns out to be complete all the same.
     #[must_use]
     pub fn given_up(ok: bool) -> Self {
-        Self::Finished { ok, pause_ms: 0.0, bytes_added: 0, points: 0, mode: Mode::Stop }
+        let mode = Mode::Stop;
+        Self::Finished { ok, pause_ms: 0.0, bytes_added: 0, points: 0, mode, grade: None }
     }
 }
 

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::{
     Course, Event, Mode, RECORD_VERSION, Record, RecoveryAction, State, Step, fold, recovery,
 };
+use crate::manifest::Grade;
 
 fn journal(events: Vec<Event>) -> Vec<Record> {
     let at: Timestamp = "2026-11-20T10:00:00Z".parse().unwrap();
@@ -42,7 +43,8 @@ fn done(step: Step) -> Event {
 }
 
 fn finished(ok: bool) -> Event {
-    Event::Finished { ok, pause_ms: 40.0, bytes_added: 10, points: 3, mode: Mode::Freeze }
+    let (mode, grade) = (Mode::Freeze, Some(Grade::Frozen));
+    Event::Finished { ok, pause_ms: 40.0, bytes_added: 10, points: 3, mode, grade }
 }
 
 fn whole_backup() -> Vec<Event> {

@@ -65,7 +65,9 @@ async fn one_right_key_opens_and_nothing_else_does() {
         let answer = node.rest(Method::GET, path, None, &json!(null)).await;
         assert_eq!(answer.status, StatusCode::OK, "{path}");
     }
-    for path in ["/metrics", "/telemetry", "/health", "/dashboard", "/qmoor/v1/status"] {
+    for path in
+        ["/metrics", "/telemetry", "/health", "/dashboard", "/qmoor/v1/status", "/qmoor/metrics"]
+    {
         let answer = node.rest(Method::GET, path, None, &json!(null)).await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{path}");
     }

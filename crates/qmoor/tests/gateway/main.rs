@@ -14,6 +14,7 @@ mod holding;
 mod keys;
 mod life;
 mod limits;
+mod metrics;
 mod node;
 mod scopes;
 mod smuggling;

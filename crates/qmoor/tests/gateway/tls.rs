@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use qmoor_plan::access::Role;
 use qmoor_plan::config::TlsFiles;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -123,6 +124,27 @@ async fn rest_and_grpc_come_through_tls_and_plain_text_is_told_so() {
         let length = answer.split("\r\n\r\n").nth(1).unwrap().len();
         assert!(answer.contains(&format!("content-length: {length}\r\n")), "{answer}");
     }
+    agent.kill().await;
+}
+
+#[tokio::test]
+async fn the_page_of_metrics_says_when_the_certificate_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let files = certificate(dir.path(), "two-days");
+    let mut agent = Process::start_with(dir.path(), &settings(&files)).await;
+    let key = agent.control().session_key(Role::Admin).await.unwrap().key;
+    let output = tokio::process::Command::new("curl")
+        .args(["--silent", "--show-error", "--max-time", "20", "--cacert"])
+        .arg(&files.cert)
+        .args(["--header", &format!("api-key: {key}")])
+        .arg(format!("https://{}/qmoor/metrics", agent.http))
+        .output()
+        .await
+        .unwrap();
+    let page = String::from_utf8(output.stdout).unwrap();
+    let line = page.lines().find_map(|line| line.strip_prefix("qmoor_tls_certificate_days_left "));
+    let days: f64 = line.unwrap_or_else(|| panic!("{page}")).parse().unwrap();
+    assert!((1.9..=2.0).contains(&days), "{days}");
     agent.kill().await;
 }
 

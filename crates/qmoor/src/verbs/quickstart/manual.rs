@@ -20,8 +20,10 @@ const PAGES: &[Page] = pages![
     "engine.md",
     "gateway.md",
     "indexing.md",
+    "metrics.md",
     "quickstart.md",
     "ray.md",
+    "runbook.md",
     "security.md",
 ];
 
