@@ -230,8 +230,28 @@ fn a_failed_drill_takes_the_proof_back_and_pruning_forgets_all() {
 
     events.push(Event::Pruned { id: id() });
     let state = fold(&journal(events));
-    assert_eq!(state, State { last_seq: state.last_seq, ..State::default() });
+    let (last_seq, last_attempt) = (state.last_seq, state.last_attempt);
+    assert_eq!(state, State { last_seq, last_attempt, ..State::default() });
     assert_eq!(recovery(&state), []);
+}
+
+#[test]
+fn a_record_from_before_there_were_grades_is_read() {
+    let text = r#"{"type":"finished","ok":true,"pause_ms":1.0,"bytes_added":2,"points":3,"mode":"stop"}"#;
+    let event: Event = serde_json::from_str(text).unwrap();
+    assert!(matches!(event, Event::Finished { grade: None, points: 3, .. }), "{event:?}");
+}
+
+#[test]
+fn the_last_attempt_is_the_last_one_begun_however_it_ended() {
+    let mut records = journal(vec![begin(), finished(true), begin(), finished(false)]);
+    let later: Timestamp = "2026-11-21T10:00:00Z".parse().unwrap();
+    for record in &mut records[2..] {
+        record.at = later;
+    }
+    let state = fold(&records);
+    assert_eq!(state.last_attempt, Some(later));
+    assert!(state.completed["b1"].at < later);
 }
 
 #[test]
@@ -250,7 +270,7 @@ fn the_lines_of_the_journal_keep_their_form() {
     {"v":1,"seq":1,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"begin","batch_id":null,"labels":{},"why":"test","course":{"mode":"stop","freezes":false,"holds":true}}}
     {"v":1,"seq":2,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"intent","step":"hold_writes"}}
     {"v":1,"seq":3,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"done","step":"stop","note":""}}
-    {"v":1,"seq":4,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"finished","ok":true,"pause_ms":40.0,"bytes_added":10,"points":3,"mode":"freeze"}}
+    {"v":1,"seq":4,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"finished","ok":true,"pause_ms":40.0,"bytes_added":10,"points":3,"mode":"freeze","grade":"frozen"}}
     {"v":1,"seq":5,"at":"2026-11-20T10:00:00Z","backup":"b1","event":{"type":"drilled","id":"b1","ok":true,"rto_ms":1.5,"differences":0}}
     "#);
 }
