@@ -47,7 +47,9 @@ mod tests {
         let ended = Arc::new(parking_lot::Mutex::new(ended));
         for _ in 0..LOOKS_MAX {
             let ended = Arc::clone(&ended);
-            let look = move || drop(ended.lock().recv());
+            let look = move || {
+                let _ended = ended.lock().recv();
+            };
             assert_eq!(bounded.look(Duration::from_millis(1), look).await, None);
         }
         assert_eq!(bounded.look(Duration::from_secs(60), || 1).await, None, "no place is left");

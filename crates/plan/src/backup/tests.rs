@@ -237,7 +237,8 @@ fn a_failed_drill_takes_the_proof_back_and_pruning_forgets_all() {
 
 #[test]
 fn a_record_from_before_there_were_grades_is_read() {
-    let text = r#"{"type":"finished","ok":true,"pause_ms":1.0,"bytes_added":2,"points":3,"mode":"stop"}"#;
+    let text =
+        r#"{"type":"finished","ok":true,"pause_ms":1.0,"bytes_added":2,"points":3,"mode":"stop"}"#;
     let event: Event = serde_json::from_str(text).unwrap();
     assert!(matches!(event, Event::Finished { grade: None, points: 3, .. }), "{event:?}");
 }

@@ -203,9 +203,8 @@ async fn it_answers_during_a_hold_and_beside_an_engine_that_does_not() {
     let pid = node.control().status().await.unwrap().engine.pid.unwrap();
     node::signal(pid, "STOP");
     // It takes a moment until every thread of it has stopped.
-    let stopped = async {
-        while Page::of(&node).await.value("qmoor_engine_metrics_scraped") > 0.5 {}
-    };
+    let stopped =
+        async { while Page::of(&node).await.value("qmoor_engine_metrics_scraped") > 0.5 {} };
     tokio::time::timeout(LONG, stopped).await.unwrap();
     let (took, page) = quickest(&node).await;
     assert!(took < Duration::from_secs(1), "{took:?}");
