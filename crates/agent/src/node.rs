@@ -249,6 +249,16 @@ pub fn compose(config: &Config) -> String {
     container::compose(&spec, &container)
 }
 
+/// What the Docker daemon runs, looked at without changing anything.
+///
+/// # Errors
+/// When there is no daemon, or it does not answer.
+pub async fn look_at_docker(
+    config: &Config,
+) -> Result<qmoor_plan::doctor::Docker, crate::engine::EngineError> {
+    container::look(&container_of(config, false)).await
+}
+
 /// The container of a node, or one beside it for scratch.
 fn container_of(config: &Config, is_scratch: bool) -> ContainerSpec {
     let is_door = !config.gateway.enabled && !is_scratch;

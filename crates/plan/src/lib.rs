@@ -18,3 +18,5 @@ pub mod manifest;
 pub mod backup;
 
 pub mod retention;
+
+pub mod doctor;
