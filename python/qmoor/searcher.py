@@ -71,7 +71,9 @@ class Searcher(Connected[_native.Searcher]):
     ) -> pa.Table:
         """As :meth:`search_batch`, for asyncio."""
         matrix, body = _arrow.matrix(vectors), _body(k, options)
-        return pa.table(await self._acall(lambda native, post: native.asearch_batch(post, matrix, body, _names(fields))))
+        return pa.table(
+            await self._acall(lambda native, post: native.asearch_batch(post, matrix, body, _names(fields)))
+        )
 
     def query(self, body: Json, *, fields: Sequence[str] | None = None) -> pa.Table:
         """Any query, as Qdrant's ``POST /collections/NAME/points/query`` takes it: prefetch, fusion, recommendation."""

@@ -467,13 +467,3 @@ async fn llamaindex_finds_nodes_and_what_it_filters_by() {
     let error = laid_out(numbered).await.unwrap_err();
     assert_eq!((error.code(), error.column()), ("schema", Some("page")), "{error}");
 }
-
-#[tokio::test]
-async fn a_document_without_chunk_numbers_is_one_row() {
-    let schema = json!({"doc": "source", "vectors": {"": "vector"}, "payload": []});
-    let (ids, payloads) = laid_out(schema).await.unwrap();
-    let expected = ["a", "b"].map(|doc| json!({"_doc": doc, "_ix": 0, "_gen": 5}));
-    assert_eq!(payloads, expected);
-    let namespace = qmoor_client::ids::DEFAULT_NAMESPACE;
-    assert_eq!(ids[0], qmoor_client::ids::point_id(&namespace, "a", 0).to_string());
-}
