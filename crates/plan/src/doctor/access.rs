@@ -97,6 +97,7 @@ pub(super) fn search_key_no_snapshots(facts: &Facts) -> Judged {
 pub(super) fn tls(facts: &Facts) -> Judged {
     let door = known(&facts.door)?;
     if !door.is_encrypted {
+        answered(&door.greeting)?;
         return Ok(match door.is_local {
             true => Finding::pass("not encrypted, and it does not leave this host"),
             false => Finding::warn(

@@ -20,6 +20,8 @@ pub struct Facts {
     pub config: Seen<Config>,
     /// What the agent says of itself.
     pub node: Seen<Node>,
+    /// Why the agent does not answer, where that is known to be its fault.
+    pub agent_trouble: Option<String>,
     /// The backups that the agent lists, or why it cannot list them.
     pub backups: Seen<Result<Vec<Backup>, String>>,
     /// What the server answered at its door.
@@ -59,6 +61,7 @@ impl Facts {
             now,
             config: unseen(why),
             node: unseen(why),
+            agent_trouble: None,
             backups: unseen(why),
             door: unseen(why),
             address_held: unseen(why),

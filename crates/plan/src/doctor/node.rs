@@ -15,13 +15,14 @@ pub(super) fn config_valid(facts: &Facts) -> Judged {
 
 /// The agent answers.
 pub(super) fn agent_up(facts: &Facts) -> Judged {
-    Ok(match &facts.node {
-        Ok(node) => Finding::pass(format!("process {}, since {:.0}", node.pid, node.started)),
-        Err(why) => Finding::fail(
-            why.as_str(),
+    if let Some(trouble) = &facts.agent_trouble {
+        return Ok(Finding::fail(
+            trouble.as_str(),
             "`qmoor serve` starts the node; --config names another one's file",
-        ),
-    })
+        ));
+    }
+    let node = known(&facts.node)?;
+    Ok(Finding::pass(format!("process {}, since {:.0}", node.pid, node.started)))
 }
 
 /// The engine answers, and does not fall again and again.

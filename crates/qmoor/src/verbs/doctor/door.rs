@@ -38,7 +38,7 @@ pub(super) async fn look(server: &Server, trust: Option<&Seen<Trust>>, keys: &Ke
         let version = body.get("version").and_then(Value::as_str);
         version.map(str::to_owned).ok_or_else(|| "the server does not say its version".to_owned())
     });
-    let key = keys.full.as_ref().or(keys.search.as_ref()).map_err(Clone::clone);
+    let key = keys.full.as_ref().or_else(|why| keys.search.as_ref().map_err(|_| why.clone()));
     Door {
         url: server.url.clone(),
         is_encrypted: server.is_encrypted,

@@ -77,7 +77,7 @@ fn verdict(findings: &[Finding]) -> Result<(), CliError> {
     };
     match worst {
         Verdict::Pass | Verdict::NotApplicable => Ok(()),
-        Verdict::Warn => Err(CliError::warned(said("warn"))),
-        Verdict::Fail => Err(CliError::failed(said("fail"))),
+        Verdict::Warn => Err(CliError::warned(said("warned"))),
+        Verdict::Fail => Err(CliError::failed(said("failed"))),
     }
 }

@@ -1,11 +1,12 @@
 //! The node on this host, seen from everywhere that it can be seen from.
 
+use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
-use qmoor_agent::control::client::Client;
+use qmoor_agent::control::client::{Client, ClientError};
 use qmoor_agent::control::wire::Status;
 use qmoor_agent::node::look_at_docker;
 use qmoor_plan::access::Role;
@@ -42,6 +43,7 @@ pub(super) async fn facts(global: &Global, now: Timestamp) -> Facts {
     Facts {
         now,
         node: asked.status.as_ref().map(node).map_err(Clone::clone),
+        agent_trouble: asked.trouble,
         backups: asked.backups,
         door: asked.door,
         address_held: host::is_held(config.gateway.listen),
@@ -62,25 +64,36 @@ pub(super) async fn facts(global: &Global, now: Timestamp) -> Facts {
 /// What the agent answered, and the door behind it.
 struct Asked {
     status: Seen<Status>,
+    trouble: Option<String>,
     backups: Seen<Result<Vec<Backup>, String>>,
     door: Seen<Door>,
 }
 
+impl Asked {
+    fn nothing(why: &str, trouble: Option<String>) -> Self {
+        let why = || why.to_owned();
+        Self { status: Err(why()), trouble, backups: Err(why()), door: Err(why()) }
+    }
+}
+
 async fn ask(global: &Global, config: &Config) -> Asked {
-    let found = async {
-        let agent = agent(global, config).map_err(told)?;
-        let status = agent.status().await.map_err(|error| told(agent_error(&error)))?;
-        Ok((agent, status))
+    let agent = match agent(global, config) {
+        Ok(agent) => agent,
+        Err(error) => return Asked::nothing("the agent cannot be asked", Some(told(error))),
     };
-    let (agent, status) = match found.await {
-        Ok(found) => found,
-        Err(why) => {
-            let unseen: String = why;
-            return Asked {
-                status: Err(unseen.clone()),
-                backups: Err(unseen.clone()),
-                door: Err(unseen),
-            };
+    let status = match agent.status().await {
+        Ok(status) => status,
+        Err(ClientError::Connect { source, .. })
+            if source.kind() == ErrorKind::PermissionDenied =>
+        {
+            return Asked::nothing(
+                "the agent answers root, and the user that the node runs as",
+                None,
+            );
+        }
+        Err(error) => {
+            let trouble = Some(told(agent_error(&error)));
+            return Asked::nothing("the agent does not answer", trouble);
         }
     };
     let backups = agent.backups().await;
@@ -88,7 +101,7 @@ async fn ask(global: &Global, config: &Config) -> Asked {
         .map(|all| all.into_iter().map(backup).collect())
         .map_err(|error| told(agent_error(&error)));
     let door = door(&agent, config, &status).await;
-    Asked { status: Ok(status), backups: Ok(backups), door }
+    Asked { status: Ok(status), trouble: None, backups: Ok(backups), door }
 }
 
 async fn door(agent: &Client, config: &Config, status: &Status) -> Seen<Door> {
@@ -124,7 +137,10 @@ async fn docker(config: &Config) -> Seen<Docker> {
     if !is_used && !config.engine.socket.exists() {
         return Err("there is no Docker here".to_owned());
     }
-    look_at_docker(config).await.map_err(|error| crate::error::hint_taken_out(&error.to_string()).0)
+    look_at_docker(config).await.map_err(|error| {
+        let (why, _) = crate::error::hint_taken_out(&error.to_string());
+        format!("the Docker daemon does not tell: {why}")
+    })
 }
 
 /// The process of the engine. That of a container listens in a network of its own, and is reached where it is published.
