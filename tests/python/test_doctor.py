@@ -140,7 +140,6 @@ def test_another_user_is_told_what_it_may_not_see(well):
     if os.geteuid() != 0:
         pytest.skip("only root becomes somebody else")
     config = well.log.parent / "qmoor.toml"
-    # Its folders are the test runner's own, so it looks at the state from where it may.
     command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", server.BINARY, "--config", config]
     ended = subprocess.run([*command, "--json", "doctor"], check=False, capture_output=True, text=True, timeout=60)
     if not ended.stdout:
@@ -185,7 +184,8 @@ def test_a_server_that_is_not_there(tmp_path):
 def test_tls_is_looked_at_and_a_key_is_sent_to_nobody_else(tmp_path):
     cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
     make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10"]
-    name = ["-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    name = ["-subj", "/CN=node", "-addext", "subjectAltName=IP:127.0.0.1"]
+    name += ["-addext", "basicConstraints=critical,CA:FALSE"]
     subprocess.run([*make, *name, "-keyout", key, "-out", cert], check=True, capture_output=True)
     key.chmod(0o600)
     node = server.start_node(tmp_path, f'tls_cert = "{cert}"\ntls_key = "{key}"\n')
