@@ -20,7 +20,6 @@ pub(super) fn image_pinned(facts: &Facts) -> Judged {
     }
     let container =
         known(&facts.docker)?.own.as_ref().ok_or("the node's container is not there")?;
-    let again = "restart `qmoor serve`: it makes the container anew";
     if container.command.first().map(String::as_str) != Some(PROGRAM) {
         return Ok(Finding::fail(
             format!(
@@ -28,7 +27,7 @@ pub(super) fn image_pinned(facts: &Facts) -> Judged {
                 container.name,
                 container.command.join(" ")
             ),
-            again,
+            format!("docker rm -f {}, and restart `qmoor serve`: it makes it anew", container.name),
         ));
     }
     let wanted = if config.gateway.enabled { ["no", ""] } else { ["unless-stopped"; 2] };
@@ -38,7 +37,7 @@ pub(super) fn image_pinned(facts: &Facts) -> Judged {
                 "`{}` is started again by the daemon as `{}`, in the middle of a backup if need be",
                 container.name, container.restart
             ),
-            again,
+            "restart `qmoor serve`: it sets the policy as it must be",
         ));
     }
     Ok(match &config.engine.image.digest {
