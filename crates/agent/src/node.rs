@@ -67,7 +67,8 @@ impl NodeContext {
     /// [`NodeError::Busy`] when another process owns this node. Blocks; to be called at the start.
     pub fn open(config: Config, program: PathBuf, why: &str) -> Result<Self, NodeError> {
         let io_error = |source| NodeError::Io { doing: "making the node's folders", source };
-        fs_err::create_dir_all(&config.node.dir).map_err(io_error)?;
+        // What it holds is the node's own, the data too; one that is there stays as it is.
+        private_dir(&config.node.dir).map_err(io_error)?;
         private_dir(&config.node.state).map_err(io_error)?;
         let lock = Lock::acquire(&config.node.state.join("lock"), why)?;
         // Before anything looks for the data: what a crash left frozen blocks, what is not mounted looks empty.
@@ -261,6 +262,16 @@ pub fn compose(config: &Config) -> String {
         stop_timeout: config.engine.stop_timeout,
     };
     container::compose(&spec, &container)
+}
+
+/// What the Docker daemon runs, looked at without changing anything.
+///
+/// # Errors
+/// When there is no daemon, or it does not answer.
+pub async fn look_at_docker(
+    config: &Config,
+) -> Result<qmoor_plan::doctor::Docker, crate::engine::EngineError> {
+    container::look(&container_of(config, false)).await
 }
 
 /// The container of a node, or one beside it for scratch.

@@ -20,3 +20,5 @@ pub mod backup;
 pub mod retention;
 
 pub mod metrics;
+
+pub mod doctor;

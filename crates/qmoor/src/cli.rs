@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Exit codes: 0 done, 1 the world is not as asked, 2 usage, 3 somebody else holds the lock.
+/// Exit codes: 0 done, 1 the world is not as asked, 2 usage, 3 somebody else holds the lock, 4 `doctor` warns.
 #[derive(Debug, Parser)]
 #[command(
     name = "qmoor",
     version,
     about = "Run Qdrant on one machine: one address, one volume, one door, proved backups",
-    after_help = "Start here:\n  qmoor quickstart          the whole story on this machine, in a minute\n  qmoor init && qmoor serve a node of your own\n\nExit codes: 0 done, 1 not as asked, 2 usage, 3 somebody else holds the lock.",
+    after_help = "Start here:\n  qmoor quickstart          the whole story on this machine, in a minute\n  qmoor init && qmoor serve a node of your own\n\nExit codes: 0 done, 1 not as asked, 2 usage, 3 somebody else holds the lock, 4 doctor warns.",
     propagate_version = true,
     arg_required_else_help = true
 )]
@@ -67,6 +67,8 @@ pub(crate) enum Verb {
     Down(Down),
     /// What runs, since when, how full, last backup, last drill
     Status,
+    /// Look at the node, or at any Qdrant, and say what is not as it should be and what mends it
+    Doctor(Doctor),
     /// Put documents or vectors in, in batches, idempotently
     Index(Index),
     /// Ask a collection
@@ -187,6 +189,38 @@ pub(crate) struct Down {
     /// The second time: the name of the node
     #[arg(long, value_name = "NODE")]
     pub(crate) yes_delete_data: Option<String>,
+}
+
+/// `qmoor doctor`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit codes, by the worst verdict: 0 pass or does not apply, 4 warn, 1 fail; 2 usage.\n\nExamples:\n  qmoor doctor\n  qmoor doctor --only backup-age --only drill-age\n  qmoor doctor --url https://qdrant.internal:6333 --key env:KEY --search-key env:READ_KEY"
+)]
+pub(crate) struct Doctor {
+    /// Run this check alone; may be given more than once
+    #[arg(long, value_name = "ID")]
+    pub(crate) only: Vec<String>,
+    /// Show the checks there are, and run none
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Look at this server from outside, whoever set it up, instead of at the node on this host
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// Where a key for it is that may see its collections: env:NAME or file:PATH
+    #[arg(long, value_name = "WHERE", requires = "url")]
+    pub(crate) key: Option<String>,
+    /// Where the key for it is that readers have, which must not write: env:NAME or file:PATH
+    #[arg(long, value_name = "WHERE", requires = "url")]
+    pub(crate) search_key: Option<String>,
+    /// Certificates in PEM to trust besides those of the system
+    #[arg(long, value_name = "FILE", requires = "url")]
+    pub(crate) tls_ca: Option<PathBuf>,
+    /// Take permissions away from the node's files that others must not have; shown first, and asked
+    #[arg(long, conflicts_with = "url")]
+    pub(crate) fix: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "fix")]
+    pub(crate) yes: bool,
 }
 
 /// Where a collection is, and with which key.

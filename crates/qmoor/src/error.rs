@@ -21,6 +21,8 @@ pub(crate) enum Code {
     Usage = 2,
     /// Somebody else holds the lock.
     Locked = 3,
+    /// All is as it must be, and not all as it should.
+    Warned = 4,
 }
 
 impl CliError {
@@ -55,6 +57,11 @@ impl CliError {
         Self { message: message.into(), hint: None, code: Code::Locked }
     }
 
+    /// All is as it must be, and not all as it should.
+    pub(crate) fn warned(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None, code: Code::Warned }
+    }
+
     /// With the next command to type.
     #[must_use]
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -72,6 +79,11 @@ impl CliError {
     /// Whether somebody else holds the lock.
     pub(crate) fn is_locked(&self) -> bool {
         self.code == Code::Locked
+    }
+
+    /// Whether this is no failure.
+    pub(crate) fn is_warning(&self) -> bool {
+        self.code == Code::Warned
     }
 
     /// The process exit code.

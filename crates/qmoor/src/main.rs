@@ -62,6 +62,7 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
         Verb::Up(args) => runtime()?.block_on(verbs::up::run(&global, args, out)),
         Verb::Down(args) => runtime()?.block_on(verbs::down::run(&global, args, out)),
         Verb::Status => runtime()?.block_on(verbs::status::run(&global, out)),
+        Verb::Doctor(args) => runtime()?.block_on(verbs::doctor::run(&global, args, out)),
         Verb::Index(args) => runtime()?.block_on(verbs::index::run(&global, args, out)),
         Verb::Search(args) => runtime()?.block_on(verbs::search::run(&global, args, out)),
         Verb::Backup(args) => runtime()?.block_on(verbs::backup::run(&global, args, out)),
@@ -83,7 +84,8 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
 }
 
 fn report(out: Output, error: &CliError) {
-    out.warn(format_args!("error: {}", error.message));
+    let what = if error.is_warning() { "warning" } else { "error" };
+    out.warn(format_args!("{what}: {}", error.message));
     if let Some(hint) = &error.hint {
         out.warn(format_args!("hint:  {hint}"));
     }

@@ -85,7 +85,7 @@ pub(crate) async fn target(
 }
 
 /// `env:NAME` or `file:PATH`: a key itself never stands on a command line.
-fn key_from(flag: &str, place: &str) -> Result<String, CliError> {
+pub(crate) fn key_from(flag: &str, place: &str) -> Result<String, CliError> {
     let key = match place.split_once(':') {
         Some(("env", name)) => std::env::var(name)
             .map_err(|_| CliError::usage(format!("{flag}: there is no variable `{name}`")))?,

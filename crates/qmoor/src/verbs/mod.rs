@@ -4,6 +4,7 @@ pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod completions;
 mod confirm;
+pub(crate) mod doctor;
 pub(crate) mod down;
 pub(crate) mod drill;
 pub(crate) mod engine;

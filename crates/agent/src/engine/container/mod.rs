@@ -7,6 +7,7 @@
 mod body;
 mod compose;
 mod image;
+mod look;
 mod own;
 mod ready;
 mod secret;
@@ -31,6 +32,7 @@ use tokio::time::Instant;
 use super::running::Running;
 use super::{Endpoint, EngineError, EngineSpec, lineage};
 pub use compose::compose;
+pub(crate) use look::look;
 pub use secret::DoorKeys;
 
 /// How long the Docker daemon may take over one request.

@@ -17,6 +17,7 @@ const PAGES: &[Page] = pages![
     "backups.md",
     "cli.md",
     "config.md",
+    "doctor.md",
     "engine.md",
     "gateway.md",
     "indexing.md",
