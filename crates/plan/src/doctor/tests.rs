@@ -104,23 +104,20 @@ fn well() -> Facts {
         volume_trouble: Ok(None),
         modes: Ok(vec![FileMode { path: "/n/state".into(), mode: 0o700, guard: Guard::OwnerOnly }]),
         leaks: Ok(Vec::new()),
-        docker: Ok(Docker {
-            own: Some(Container {
-                name: "qmoor-node".to_owned(),
-                image: "sha256:0a".to_owned(),
-                command: vec!["./qdrant".to_owned(), "--config-path".to_owned()],
-                restart: "no".to_owned(),
-                published: vec![Published {
-                    container: "qmoor-node".to_owned(),
-                    inside: 6333,
-                    at: engine,
-                }],
-            }),
-            published: Vec::new(),
-        }),
+        docker: Ok(Docker { own: Some(own_container(engine)), published: Vec::new() }),
         map_count: Ok(1_048_576),
         clock: Ok(Clock { is_synchronized: true, said_by: "timedatectl".to_owned() }),
         firewall: Ok(Firewall { has_table: true }),
+    }
+}
+
+fn own_container(engine: SocketAddr) -> Container {
+    Container {
+        name: "qmoor-node".to_owned(),
+        image: "sha256:0a".to_owned(),
+        command: vec!["./qdrant".to_owned(), "--config-path".to_owned()],
+        restart: "no".to_owned(),
+        published: vec![Published { container: "qmoor-node".to_owned(), inside: 6333, at: engine }],
     }
 }
 
