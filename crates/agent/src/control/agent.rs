@@ -169,7 +169,7 @@ fn backup_now(current: &InProgress) -> BackupNow {
         mode: current.course.mode,
         begun: current.begun_at,
         step: current.step,
-        failed: current.failed.as_ref().map(|(step, error)| format!("{step}: {error}")),
+        failed: current.why_failed(),
     }
 }
 

@@ -147,12 +147,11 @@ async fn progressed(agent: &Agent, id: &str) -> Result<Progressed, Failure> {
     let begun = [(state.current, Stage::InProgress), (state.last_abandoned, Stage::Failed)];
     for (begun, stage) in begun {
         if let Some(backup) = begun.filter(|backup| backup.id == id) {
-            let error = backup.failed.map(|(step, error)| format!("{step}: {error}"));
             return Ok(Progressed {
+                error: backup.why_failed(),
                 id: backup.id,
                 state: stage,
                 step: backup.step.map(|step| step.to_string()),
-                error,
                 backup: None,
             });
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::RwLock;
 use qmoor_plan::config::TlsFiles;
 use tokio_rustls::TlsAcceptor;
@@ -53,8 +54,8 @@ pub struct Tls {
 #[derive(Debug)]
 struct Current {
     config: Arc<ServerConfig>,
-    /// Until when the certificate is valid, in seconds since 1970; none if it does not say so in a way that is read here.
-    ends: Option<i64>,
+    /// Until when the certificate is valid; none if it does not say so in a way that is read here.
+    ends: Option<Timestamp>,
 }
 
 /// How a file looks from outside; when it looks the same, it is the same.
@@ -74,8 +75,8 @@ impl Tls {
         TlsAcceptor::from(Arc::clone(&self.current.read().config))
     }
 
-    /// Until when the certificate in use is valid, in seconds since 1970.
-    pub(super) fn ends(&self) -> Option<i64> {
+    /// Until when the certificate in use is valid.
+    pub(super) fn ends(&self) -> Option<Timestamp> {
         self.current.read().ends
     }
 
@@ -146,11 +147,12 @@ fn load(files: &TlsFiles) -> Result<Current, TlsError> {
     Ok(Current { config: Arc::new(config), ends })
 }
 
-/// The end of a certificate's validity. Whether it is valid is for clients to judge: this is only told.
-fn end_of(certificate: &CertificateDer<'_>) -> Option<i64> {
+/// The end of the validity of a certificate in DER. Whether it is valid is for clients to judge: this is only told.
+#[must_use]
+pub fn end_of(certificate: &[u8]) -> Option<Timestamp> {
     let read = x509_cert::Certificate::from_der(certificate).ok()?;
     let end = read.tbs_certificate().validity().not_after.to_unix_duration();
-    i64::try_from(end.as_secs()).ok()
+    Timestamp::from_second(i64::try_from(end.as_secs()).ok()?).ok()
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
@@ -163,4 +165,32 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 fn failed(path: &Path) -> impl Fn(std::io::Error) -> TlsError {
     let path = path.to_owned();
     move |source| TlsError::Read { path: path.clone(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PEM: &str = "text before it
+-----BEGIN CERTIFICATE-----
+MIIBcjCCARmgAwIBAgIUKtCujAtFZOEl+vfZqQaV+EjRd6EwCgYIKoZIzj0EAwIw
+DzENMAsGA1UEAwwEbm9kZTAeFw0yNjExMjgxOTAyMDFaFw0yNzExMjgxOTAyMDFa
+MA8xDTALBgNVBAMMBG5vZGUwWTATBgcqhkjOPQIBBggqhkjOPQMBBwNCAATcWmQ1
+y3NRPSfoWcUjvkm2taEm8fKGobEBMyrWBoknjZBPO7jlcULFXvWGkvsFDMqnQEYN
+d6pwbtJHdoKQxX2so1MwUTAdBgNVHQ4EFgQUnt5aTVAWjuVrXsyopBeyvJKT/Psw
+HwYDVR0jBBgwFoAUnt5aTVAWjuVrXsyopBeyvJKT/PswDwYDVR0TAQH/BAUwAwEB
+/zAKBggqhkjOPQQDAgNHADBEAiEAsnzUVJwMm5spHo6BdL91vNhibpeHo+YJmGNv
+TZsUDvQCH1p9CgWcJ/aogmcSDIMrsTL58Ik3elrpTb6z13v9uDo=
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn the_end_of_a_certificate_is_read_and_one_cut_short_has_none() {
+        let der = CertificateDer::from_pem_slice(PEM.as_bytes()).unwrap();
+        assert_eq!(end_of(&der).unwrap().to_string(), "2027-11-28T19:02:01Z");
+        for length in 0..der.len() {
+            assert_eq!(end_of(&der[..length]), None, "{length}");
+        }
+        assert_eq!(end_of(&[0x30, 0x84, 0xFF, 0xFF, 0xFF, 0xFF]), None);
+    }
 }

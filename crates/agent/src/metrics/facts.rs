@@ -45,7 +45,7 @@ pub(super) fn door(
         ],
     )?;
     let Some(ends) = door.certificate_ends else { return Ok(()) };
-    let left = ends - Timestamp::now().as_second();
+    let left = ends.as_second() - Timestamp::now().as_second();
     page.set(&metrics::CERTIFICATE_DAYS, left as f64 / SECONDS_OF_A_DAY)
 }
 

@@ -14,6 +14,7 @@ mod volume;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::access::Effect;
 
@@ -40,8 +41,8 @@ pub(crate) struct Door {
     pub(crate) no_key: u64,
     /// Such requests from addresses that had many of them.
     pub(crate) too_many: u64,
-    /// Until when the certificate in use is valid, in seconds since 1970.
-    pub(crate) certificate_ends: Option<i64>,
+    /// Until when the certificate in use is valid.
+    pub(crate) certificate_ends: Option<Timestamp>,
 }
 
 /// The counts of one gateway, and the means to write them down with the rest.

@@ -105,7 +105,8 @@ fn result_of(mut answer: Value, request: &str) -> Result<Value, ProbeError> {
 }
 
 /// A collection's name as one part of a path.
-pub(super) fn escaped(name: &str) -> String {
+#[must_use]
+pub fn escaped(name: &str) -> String {
     use std::fmt::Write as _;
     name.bytes().fold(String::new(), |mut out, byte| {
         if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {

@@ -11,7 +11,7 @@ mod golden;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-pub use ask::Client;
+pub use ask::{Client, escaped};
 pub use facts::{Facts, Scope, observe, optimizers_busy, points, updates_queued};
 
 /// Why the facts could not be had.

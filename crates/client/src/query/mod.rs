@@ -119,14 +119,10 @@ impl Searcher {
         fields: &Fields,
     ) -> Result<RecordBatch, Error> {
         let action = "search";
-        let mut queries = queries.into_iter();
-        let parts: Vec<Vec<QueryPoints>> =
-            std::iter::from_fn(|| Some(queries.by_ref().take(PART).collect()))
-                .take_while(|part: &Vec<_>| !part.is_empty())
-                .collect();
         let patience = Patience::short();
         let patience = &patience;
-        let answers: Vec<_> = stream::iter(parts)
+        let answers: Vec<_> = stream::iter(queries)
+            .chunks(PART)
             .map(|query_points| async move {
                 let message = QueryBatchPoints {
                     collection_name: self.connection.collection.clone(),

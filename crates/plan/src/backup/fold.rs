@@ -68,6 +68,14 @@ pub struct InProgress {
     pub course: Course,
 }
 
+impl InProgress {
+    /// The step that failed first, and why, as a person reads it.
+    #[must_use]
+    pub fn why_failed(&self) -> Option<String> {
+        self.failed.as_ref().map(|(step, error)| format!("{step}: {error}"))
+    }
+}
+
 /// A restore that has begun and not ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RestoreInProgress {

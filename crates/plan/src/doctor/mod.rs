@@ -6,7 +6,6 @@
 mod access;
 mod aws;
 mod backups;
-mod certificate;
 mod engine;
 mod facts;
 mod list;
@@ -21,7 +20,6 @@ mod tests;
 
 use serde::Serialize;
 
-pub use certificate::{not_after, pem_blocks};
 pub use facts::{
     Backup, Certificate, Clock, Collection, Container, Disk, Docker, Door, Drill, Engine, Facts,
     FileMode, Firewall, Guard, Node, Place, Process, Published, Seen, shows_a_key,

@@ -16,14 +16,10 @@ pub(crate) async fn look(spec: &ContainerSpec) -> Result<Docker, EngineError> {
         .list_containers(Some(options))
         .await
         .map_err(|error| docker_error("listing the containers", &error))?;
-    let published =
-        running.iter().flat_map(published).filter(|port| port.container != spec.name).collect();
-    let own = inspect(&docker, &spec.name).await?.map(|found| {
-        let published =
-            running.iter().flat_map(self::published).filter(|port| port.container == spec.name);
-        own(&spec.name, &found, published.collect())
-    });
-    Ok(Docker { own, published })
+    let (its, published) =
+        running.iter().flat_map(published).partition(|port| port.container == spec.name);
+    let found = inspect(&docker, &spec.name).await?;
+    Ok(Docker { own: found.map(|found| own(&spec.name, &found, its)), published })
 }
 
 fn own(name: &str, found: &ContainerInspectResponse, published: Vec<Published>) -> Container {

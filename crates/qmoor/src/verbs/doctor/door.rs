@@ -1,7 +1,9 @@
 //! What a server answers at its door. Nothing that is asked here changes anything.
 
 use hyper::Method;
-use qmoor_plan::doctor::{Certificate, Collection, Door, Seen, not_after};
+use qmoor_agent::gateway::tls::end_of;
+use qmoor_agent::probe::escaped;
+use qmoor_plan::doctor::{Certificate, Collection, Door, Seen};
 use serde_json::Value;
 
 use super::http::Server;
@@ -39,6 +41,7 @@ pub(super) async fn look(server: &Server, trust: Option<&Seen<Trust>>, keys: &Ke
         version.map(str::to_owned).ok_or_else(|| "the server does not say its version".to_owned())
     });
     let key = keys.full.as_ref().or_else(|why| keys.search.as_ref().map_err(|_| why.clone()));
+    let search = keys.search.as_ref().map_err(Clone::clone);
     Door {
         url: server.url.clone(),
         is_encrypted: server.is_encrypted,
@@ -47,12 +50,8 @@ pub(super) async fn look(server: &Server, trust: Option<&Seen<Trust>>, keys: &Ke
         version,
         without_key: asker.status(Method::GET, "/collections", None).await,
         with_key: asker.keyed(Method::GET, "/collections", &key).await,
-        search_key_write: asker
-            .keyed(Method::POST, NOWHERE, &keys.search.as_ref().map_err(Clone::clone))
-            .await,
-        search_key_snapshots: asker
-            .keyed(Method::GET, "/snapshots", &keys.search.as_ref().map_err(Clone::clone))
-            .await,
+        search_key_write: asker.keyed(Method::POST, NOWHERE, &search).await,
+        search_key_snapshots: asker.keyed(Method::GET, "/snapshots", &search).await,
         collections: asker.collections(&key).await,
         certificate,
     }
@@ -67,7 +66,7 @@ fn is_local(host: &str) -> bool {
 async fn certificate(server: &Server, trust: Option<&Seen<Trust>>) -> Seen<Certificate> {
     let Some(trust) = trust else { return Err("the server speaks without TLS".to_owned()) };
     let der = shown(&server.host, server.connect().await?).await?;
-    let not_after = not_after(&der).ok_or("the certificate does not say when it ends")?;
+    let not_after = end_of(&der).ok_or("the certificate does not say when it ends")?;
     let refused = match trust {
         Ok(trust) => trust.wrap(&server.host, server.connect().await?).await.err(),
         Err(why) => Some(why.clone()),
@@ -141,19 +140,6 @@ fn collection(name: &str, body: &Value) -> Collection {
     }
 }
 
-/// A name as it stands in a path.
-fn escaped(name: &str) -> String {
-    name.bytes().fold(String::new(), |mut text, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
-                text.push(char::from(byte));
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-        text
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -170,11 +156,6 @@ mod tests {
         let body = json!({"result": {"status": "green", "optimizer_status": "ok", "config": {}}});
         let found = collection("docs", &body);
         assert_eq!((found.optimizer_error, found.is_strict), (None, false));
-    }
-
-    #[test]
-    fn a_name_is_escaped() {
-        assert_eq!(escaped("a b/ü-1"), "a%20b%2F%C3%BC-1");
     }
 
     #[test]

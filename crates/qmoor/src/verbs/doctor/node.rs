@@ -11,9 +11,7 @@ use qmoor_agent::control::wire::Status;
 use qmoor_agent::node::look_at_docker;
 use qmoor_plan::access::Role;
 use qmoor_plan::config::{Config, EngineKind};
-use qmoor_plan::doctor::{
-    Backup, Docker, Door, Drill, Engine, Facts, Node, Process, Seen, pem_blocks,
-};
+use qmoor_plan::doctor::{Backup, Docker, Door, Drill, Engine, Facts, Node, Process, Seen};
 
 use super::door::{Keys, look};
 use super::http::Server;
@@ -128,8 +126,7 @@ fn reached(at: SocketAddr) -> SocketAddr {
 /// The gateway shows the certificate of the file, and this host need not know who signed it.
 fn own_certificate(file: &PathBuf) -> Seen<Trust> {
     let text = fs_err::read_to_string(file).map_err(|error| error.to_string())?;
-    let first = pem_blocks(&text).into_iter().next();
-    Trust::only(first.ok_or_else(|| format!("`{}` holds no certificate in PEM", file.display()))?)
+    Trust::only(&text).ok_or_else(|| format!("`{}` holds no certificate in PEM", file.display()))?
 }
 
 async fn docker(config: &Config) -> Seen<Docker> {

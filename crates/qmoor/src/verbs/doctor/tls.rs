@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use qmoor_plan::doctor::pem_blocks;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -12,9 +11,11 @@ use tokio_rustls::rustls::client::danger::{
 use tokio_rustls::rustls::crypto::{
     CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature,
 };
+use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use tokio_rustls::rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore,
+    SignatureScheme, WantsVerifier,
 };
 
 use crate::error::chain;
@@ -29,27 +30,22 @@ impl Trust {
         let mut roots = RootCertStore::empty();
         // A system without any is told by the refusal that follows.
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        let own = pem.map(pem_blocks).unwrap_or_default();
-        let (added, _) = roots.add_parsable_certificates(own.into_iter().map(CertificateDer::from));
+        let own = CertificateDer::pem_slice_iter(pem.unwrap_or_default().as_bytes());
+        let (added, _) = roots.add_parsable_certificates(own.filter_map(Result::ok));
         if pem.is_some() && added == 0 {
             return Err("there is no certificate in PEM in it".to_owned());
         }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        Ok(Self(Arc::new(builder.with_root_certificates(roots).with_no_client_auth())))
+        Ok(Self(Arc::new(builder()?.with_root_certificates(roots).with_no_client_auth())))
     }
 
-    /// This one and no other, whatever its name.
-    pub(super) fn only(der: Vec<u8>) -> Result<Self, String> {
-        Self::custom(Arc::new(Shown::new(Some(der))))
+    /// The first in this text of PEM and no other, whatever its name.
+    pub(super) fn only(pem: &str) -> Option<Result<Self, String>> {
+        let first = CertificateDer::pem_slice_iter(pem.as_bytes()).find_map(Result::ok)?;
+        Some(Self::custom(Arc::new(Shown::new(Some(first.to_vec())))))
     }
 
     fn custom(verifier: Arc<Shown>) -> Result<Self, String> {
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .map_err(|error| error.to_string())?;
-        let config = builder.dangerous().with_custom_certificate_verifier(verifier);
+        let config = builder()?.dangerous().with_custom_certificate_verifier(verifier);
         Ok(Self(Arc::new(config.with_no_client_auth())))
     }
 
@@ -66,6 +62,12 @@ impl Trust {
             .await
             .map_err(|error| chain(&error))
     }
+}
+
+fn builder() -> Result<ConfigBuilder<ClientConfig, WantsVerifier>, String> {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())
 }
 
 /// The certificate that a server shows, whoever signed it. Nothing is sent to it.
