@@ -16,12 +16,18 @@ mod wrong;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use qmoor_plan::access::Trickle;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::control::Agent;
 use crate::metrics::{Metrics, MetricsError};
 pub use listen::{Listening, bind};
 pub use wrong::WrongKeys;
+
+/// Records a minute about keys that may not, at most.
+const FORBIDDEN: u32 = 60;
 
 /// What a client can cost at most.
 #[derive(Debug, Clone, Copy)]
@@ -71,6 +77,10 @@ pub struct Gateway {
     waiting: Semaphore,
     /// Who comes without a right key.
     wrong: wrong::Wrong,
+    /// When it began.
+    begun: Instant,
+    /// Bounds what is written down of keys that may not do what they ask for.
+    forbidden: Mutex<Trickle>,
     /// What connections are encrypted with, if they are.
     tls: Option<Arc<tls::Tls>>,
     /// What has been answered, and how it is told.
@@ -90,7 +100,8 @@ impl Gateway {
         let waiting = Semaphore::new(agent.config.gateway.max_held);
         let engine = forward::Upstream::new();
         let (wrong, metrics) = (wrong::Wrong::new(), Metrics::new()?);
-        Ok(Self { agent, limits, engine, waiting, wrong, tls, metrics })
+        let (begun, forbidden) = (Instant::now(), Mutex::new(Trickle::new(FORBIDDEN)));
+        Ok(Self { agent, limits, engine, waiting, wrong, begun, forbidden, tls, metrics })
     }
 
     /// How many requests had no right key, for metrics.
