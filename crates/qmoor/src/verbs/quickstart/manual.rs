@@ -13,6 +13,7 @@ macro_rules! pages {
 
 /// Every page of `docs/`; a test compares the list with the folder.
 const PAGES: &[Page] = pages![
+    "audit.md",
     "aws.md",
     "backups.md",
     "cli.md",
