@@ -21,4 +21,8 @@ pub mod retention;
 
 pub mod metrics;
 
+pub mod history;
+
 pub mod doctor;
+
+pub mod standing;

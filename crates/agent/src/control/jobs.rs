@@ -55,7 +55,11 @@ impl Agent {
     async fn run(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
         self.recovered().await;
         let node = &self.context;
-        match job {
+        let watch: Watch<'_> = &|progress: Progress| {
+            *self.progress.lock() = Some(progress.clone());
+            watch(progress);
+        };
+        let done = match job {
             Job::Backup(request) => {
                 value(backup(node, &self.engine, &self.gate, &request, watch).await)
             }
@@ -67,7 +71,9 @@ impl Agent {
                 value(upgrade(node, &self.engine, &self.gate, &version, watch).await)
             }
             Job::Prune { dry_run } => value(prune(node, dry_run).await),
-        }
+        };
+        *self.progress.lock() = None;
+        done
     }
 
     /// Begins a job whose end is all that is asked for.

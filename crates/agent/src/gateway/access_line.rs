@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Response};
-use qmoor_plan::access::Access;
+use qmoor_plan::access::{Access, Effect};
 
 use super::answer::{Body, GRPC_STATUS, Refusal};
 use crate::keys::KeyInfo;
@@ -18,6 +18,7 @@ const CLIENT_GONE: u16 = 499;
 pub(super) struct AccessLine {
     counts: Arc<Requests>,
     operation: &'static str,
+    effect: Option<Effect>,
     caller: Option<Arc<KeyInfo>>,
     begun: Instant,
     held: Duration,
@@ -33,6 +34,7 @@ impl AccessLine {
         Self {
             counts,
             operation: access.operation,
+            effect: (!is_own(access.operation)).then_some(access.effect),
             caller: None,
             begun: Instant::now(),
             held: Duration::ZERO,
@@ -95,6 +97,7 @@ impl Drop for AccessLine {
             grpc_status: self.grpc_status,
             cut: self.cut,
             forbidden: self.forbidden,
+            effect: self.effect,
             took,
         });
         if self.silent {
@@ -112,6 +115,11 @@ impl Drop for AccessLine {
             cut = self.cut,
         );
     }
+}
+
+/// Whether the gateway answers it by itself, now or while the engine cannot.
+fn is_own(operation: &str) -> bool {
+    ["qmoor.", "page.", "health."].iter().any(|own| operation.starts_with(own))
 }
 
 /// Milliseconds, to the microsecond.

@@ -15,6 +15,7 @@ fn shown(access: Access) -> String {
     let need = match access.need {
         Need::Open => "-".to_owned(),
         Need::Role(role) => role.to_string(),
+        Need::Session => "session".to_owned(),
     };
     format!("{need:7} {:5} {}", format!("{:?}", access.effect).to_lowercase(), access.operation)
 }
