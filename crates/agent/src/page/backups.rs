@@ -18,7 +18,7 @@ const ROWS: usize = 6;
 /// How many rows there are at most.
 const ROWS_MAX: usize = 300;
 /// The shortest time that is drawn, in seconds.
-const SPAN_MIN: f64 = 3600.0;
+const SPAN_MIN: f64 = 60.0;
 
 /// Where the lanes are, in pixels.
 const DRILLS: u32 = 14;
@@ -81,7 +81,7 @@ fn timeline(view: &View, all: &[BackupInfo]) -> Markup {
                 }
             }
         }
-        p.axis.indent { span { (moment(from)) } span { "now" } }
+        p.axis.indent { span { (when(from, view.now)) } span { "now" } }
         (legend())
     }
 }

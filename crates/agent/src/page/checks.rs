@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,6 +15,7 @@ use tokio::time::timeout;
 
 use super::view::View;
 use super::words::when;
+use crate::control::Agent;
 
 /// How long the checks may take.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -25,6 +27,8 @@ const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 pub(super) struct Checks {
     /// When.
     at: Timestamp,
+    /// Whether the engine answered then.
+    pub(super) engine_up: bool,
     found: Result<Vec<Finding>, String>,
 }
 
@@ -41,8 +45,16 @@ struct Answer {
     checks: Vec<Finding>,
 }
 
-/// Runs the checks, as an operator would. There is always a result.
-pub(super) async fn look(program: PathBuf, config_file: Option<PathBuf>) -> Option<Checks> {
+/// Looks at a node. Nothing came of it when the engine came up or went down meanwhile, or something else began.
+pub(super) async fn look(agent: Arc<Agent>, config_file: Option<PathBuf>) -> Option<Checks> {
+    let engine_up = agent.engine.endpoint().is_some();
+    let found = run(agent.context.program().to_owned(), config_file).await;
+    let same = agent.engine.endpoint().is_some() == engine_up && agent.context.busy().is_none();
+    same.then(|| Checks { at: Timestamp::now(), engine_up, found })
+}
+
+/// Runs the checks, as an operator would.
+async fn run(program: PathBuf, config_file: Option<PathBuf>) -> Result<Vec<Finding>, String> {
     let run = async {
         let mut command = Command::new(program);
         command.arg("--json").arg("--quiet").stdin(Stdio::null()).stdout(Stdio::piped());
@@ -65,10 +77,9 @@ pub(super) async fn look(program: PathBuf, config_file: Option<PathBuf>) -> Opti
             .map_err(|_| format!("`qmoor doctor` ended with {ended} and said nothing of use"))?;
         Ok(answer.checks)
     };
-    let found = timeout(DEADLINE, run)
+    timeout(DEADLINE, run)
         .await
-        .unwrap_or_else(|_| Err(format!("`qmoor doctor` was not done after {DEADLINE:?}")));
-    Some(Checks { at: Timestamp::now(), found })
+        .unwrap_or_else(|_| Err(format!("`qmoor doctor` was not done after {DEADLINE:?}")))
 }
 
 impl Checks {
@@ -143,8 +154,7 @@ mod tests {
         for (program, said) in
             [("/no/such/program", "No such file"), ("/bin/true", "said nothing of use")]
         {
-            let checks = look(PathBuf::from(program), None).await.unwrap();
-            let why = checks.found.unwrap_err();
+            let why = run(PathBuf::from(program), None).await.unwrap_err();
             assert!(why.contains(said), "{why}");
         }
     }

@@ -46,6 +46,11 @@ impl<T: Send + Sync + 'static> Kept<T> {
             });
             let _late_or_not = timeout(wait, looking).await;
         }
+        self.last()
+    }
+
+    /// The last value, as old as it may be.
+    pub(super) fn last(&self) -> Option<Arc<T>> {
         self.value().map(|(_, value)| value)
     }
 

@@ -154,7 +154,7 @@ pub(crate) fn home(name: &str, parts: &[Part], visitor: &Visitor, done: Option<&
     let body = html! {
         a.skip href="#main" { "To the content" }
         header.top {
-            h1 { span.brand { "qmoor" } " " (name) }
+            h1 { span.brand { "qmoor" } " " span.name { (name) } }
             nav aria-label="Page" {
                 span #live role="status" {}
                 a href=(HOME) { "Refresh" }
@@ -185,9 +185,11 @@ fn csrf(visitor: &Visitor) -> Markup {
 pub(crate) fn login(name: &str, wrong: Option<&str>) -> Markup {
     let body = html! {
         main.narrow {
-            h1 { span.brand { "qmoor" } " " (name) }
+            h1 { span.brand { "qmoor" } " " span.name { (name) } }
             form.card method="post" action=(LOGIN) {
                 @if let Some(wrong) = wrong { p.error #wrong role="alert" { (wrong) } }
+                // For whoever keeps passwords: it is the same for all nodes.
+                input type="text" name="username" value="admin" autocomplete="username" hidden;
                 label for="key" { "Admin key" }
                 input #key type="password" name="key" required autofocus autocomplete="current-password"
                     spellcheck="false" maxlength="256" aria-describedby=[wrong.map(|_| "wrong")];

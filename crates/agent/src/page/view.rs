@@ -24,6 +24,8 @@ const WAIT: Duration = Duration::from_millis(100);
 const LIST_AGE: Duration = Duration::from_secs(60);
 /// How long the verdicts of the checks are.
 const CHECKS_AGE: Duration = Duration::from_secs(5 * 60);
+/// How long they are when the engine has come up or gone down since.
+const CHECKS_AGE_WRONG: Duration = Duration::from_secs(10);
 /// What is older than this, in seconds, is said to be.
 const STALE: f64 = 5.0;
 
@@ -159,10 +161,16 @@ impl Looks {
     }
 
     /// Not while something is going on: a backup needs the machine for itself, and what is seen then is soon wrong.
-    async fn checks(&self, agent: &Agent, journal: Option<&Journal>) -> Option<Arc<Checks>> {
-        let busy = journal.is_none_or(|journal| journal.status.busy.is_some());
-        let look = checks::look(agent.context.program().to_owned(), self.config_file.clone());
-        self.checks.get(Duration::ZERO, |_, age| busy || age < CHECKS_AGE, look).await
+    async fn checks(&self, agent: &Arc<Agent>, journal: Option<&Journal>) -> Option<Arc<Checks>> {
+        let Some(idle) = journal.filter(|journal| journal.status.busy.is_none()) else {
+            return self.checks.last();
+        };
+        let up = idle.status.engine.up;
+        let is_good = move |checks: &Checks, age| {
+            age < if checks.engine_up == up { CHECKS_AGE } else { CHECKS_AGE_WRONG }
+        };
+        let look = checks::look(Arc::clone(agent), self.config_file.clone());
+        self.checks.get(Duration::ZERO, is_good, look).await
     }
 }
 
@@ -194,9 +202,12 @@ impl View {
             .as_ref()
             .filter(|failed| last_good.is_none_or(|good| good < failed.begun_at));
         let newest_drill = state.drilled.values().max_by_key(|drill| drill.at);
-        let findings = self.checks.iter().flat_map(|checks| checks.findings());
+        let up = engine.is_none_or(|engine| engine.up);
+        // What was seen of another state of the engine is no news of this one.
+        let checks = self.checks.iter().filter(|checks| checks.engine_up == up || stopped);
+        let findings = checks.flat_map(|checks| checks.findings());
         standing(&Known {
-            engine_up: engine.is_none_or(|engine| engine.up),
+            engine_up: up,
             stopped_for: busy.filter(|_| stopped).map(|busy| busy.why.clone()),
             engine_trouble: engine.and_then(|engine| engine.trouble.clone()),
             held_by_hand: self.held_by_hand,
