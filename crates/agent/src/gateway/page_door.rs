@@ -114,7 +114,7 @@ impl Gateway {
                 Some(ask) => html(StatusCode::OK, shell::confirm(&ask, &visitor)),
                 None => nothing_such(),
             },
-            "page.do" | "page.log_out" => self.form(operation, request, visitor).await,
+            "page.do" | "page.log_out" => self.form(operation, request, visitor, peer).await,
             _ => nothing_such(),
         }
     }
@@ -125,6 +125,7 @@ impl Gateway {
         operation: &str,
         request: Request<Incoming>,
         visitor: Visitor,
+        peer: &Peer,
     ) -> Response<Body> {
         let is_own = is_own_form(&sender(&request));
         let fields = match form(request).await {
@@ -144,15 +145,15 @@ impl Gateway {
         }
         let Some(ask) = Ask::of(&fields) else { return nothing_such() };
         let done = ask.done();
-        match self.act(&visitor, ask).await {
+        match self.act(&visitor, peer, ask).await {
             Ok(()) => to(&done),
             Err(failure) => html(reply_status(failure.kind), shell::failed(&failure)),
         }
     }
 
     /// The one way from a button to what it does.
-    async fn act(&self, visitor: &Visitor, ask: Ask) -> Result<(), Failure> {
-        let who = format!("admin key {}", visitor.key.id);
+    async fn act(&self, visitor: &Visitor, peer: &Peer, ask: Ask) -> Result<(), Failure> {
+        let who = format!("{} key {} from {}", visitor.key.role, visitor.key.id, peer.address);
         let acted = timeout(BEGIN_TIME_MAX, Box::pin(self.agent.act(&who, ask.asked()))).await;
         acted.unwrap_or_else(|_| {
             Err(Failure::new(

@@ -140,7 +140,7 @@ fn table(view: &View, all: &[BackupInfo]) -> Markup {
         (rows_of(view, seen, "The newest backups"))
         @if !folded.is_empty() {
             details data-keep="backups" {
-                summary { (folded.len()) " older ones" }
+                summary { "Older ones: " (folded.len()) }
                 (rows_of(view, folded, "Older backups"))
             }
         }

@@ -81,6 +81,34 @@ fn the_search_role_may_no_more_than_read_points_and_collections() {
 }
 
 #[test]
+fn what_needs_no_key_is_health_and_the_way_into_the_page() {
+    let open: Vec<&str> = routes()
+        .filter(|(_, _, access)| access.need == Need::Open)
+        .map(|(_, _, access)| access.operation)
+        .collect();
+    let page = ["page.door", "page.login", "page.log_in", "page.style", "page.script"];
+    let health = ["health.version", "health.healthz", "health.livez", "health.readyz"];
+    assert_eq!(open, [&health[..], &page[..]].concat());
+}
+
+#[test]
+fn a_session_opens_the_page_alone_and_no_key_but_the_admins_could_begin_it() {
+    for (method, pattern, access) in routes() {
+        let is_page = access.operation.starts_with("page.");
+        assert_eq!(
+            is_page,
+            pattern.starts_with("/qmoor")
+                && !pattern.contains("/v1/")
+                && pattern != "/qmoor/metrics"
+        );
+        if access.need == Need::Session {
+            assert!(is_page, "{method} {pattern}");
+            assert_eq!(Role::ALL.map(|role| allows(role, access.need)), [false, false, true]);
+        }
+    }
+}
+
+#[test]
 fn a_query_string_changes_nothing() {
     for query in ["?wait=true", "?", "?x=/snapshots", "?timeout=5&consistency=all", "?a=%2e%2e"] {
         for (method, pattern, access) in routes() {
@@ -111,6 +139,12 @@ fn whatever_is_not_on_the_list_is_a_write_of_the_admin() {
         ("GET", ""),
         ("GET", "//"),
         ("GET", "/healthz/"),
+        ("GET", "/qmoor//"),
+        ("GET", "/qmoor/login/"),
+        ("GET", "/qmoor/do"),
+        ("PUT", "/qmoor/do"),
+        ("POST", "/qmoor/"),
+        ("GET", "/qmoor/%6cogin"),
         ("GET", "/Healthz"),
         ("POST", "/healthz"),
         ("get", "/collections"),
