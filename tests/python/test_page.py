@@ -535,15 +535,35 @@ def test_the_readme_shows_a_picture_of_the_page(tmp_path, browser):
         assert PICTURE.read_bytes().startswith(b"\x89PNG") and PICTURE.stat().st_size < 200_000
         return
     with tempfile.TemporaryDirectory(prefix="rag-") as folder:
-        take_picture(browser, Path(folder))
+        try:
+            take_picture(browser, Path(folder))
+        finally:
+            # The volume stays mounted when its agent ends.
+            subprocess.run(["umount", "-d", Path(folder) / "qmoor-data/volume"], check=True)
     assert PICTURE.stat().st_size < 200_000
+
+
+def fill(node):
+    """Enough for a volume that is not empty."""
+    load(node, 2000)
+    with httpx.Client(base_url=node.url, headers={"api-key": key(node)}, timeout=60) as client:
+        vectors = {"size": 256, "distance": "Cosine"}
+        assert client.put("/collections/documents", json={"vectors": vectors}).status_code == 200
+        chance = random.Random(3)
+        for first in range(0, 24_000, 500):
+            points = [
+                {"id": number, "vector": [round(chance.random(), 4) for _ in range(256)]}
+                for number in range(first, first + 500)
+            ]
+            answer = client.put("/collections/documents/points?wait=true", json={"points": points})
+            assert answer.status_code == 200, answer.text
 
 
 def take_picture(browser, folder):
     """Of a node with a volume of its own, which takes root, as in production."""
     settings = f'{KEEP}[node]\nname = "rag-prod"\n[volume]\nkind = "image"\nsize = "512MiB"\n'
     node = server.start_node(folder, settings)
-    load(node, 2000)
+    fill(node)
     ready, mount = node.ready, folder / "qmoor-data/volume"
     found = os.statvfs(mount)
     past = volume_history(mount, (found.f_blocks - found.f_bfree) * found.f_frsize)
@@ -563,10 +583,10 @@ def take_picture(browser, folder):
             server.verb(node, "pin", "latest")
         time.sleep(11)
     working.join()
-    page = logged_in(browser, node, viewport={"width": 1100, "height": 900})
+    page = logged_in(browser, node, viewport={"width": 1180, "height": 900})
     expect(page.locator("#checks")).to_contain_text("Looked at")
     expect(page.locator("#live")).to_have_text("live")
     foot = page.locator("#traffic").bounding_box()
     height = foot["y"] + foot["height"] + 16
-    page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": 1100, "height": height}, full_page=True)
+    page.screenshot(path=PICTURE, clip={"x": 0, "y": 0, "width": 1180, "height": height}, full_page=True)
     assert node.stop() == 0, node.tail()

@@ -66,10 +66,11 @@ impl fmt::Display for Role {
 pub enum Need {
     /// No key.
     Open,
+    /// A session of the status page, which only a login with the admin key begins. No key does instead, so it stands
+    /// before them.
+    Session,
     /// A key of this role or a higher one.
     Role(Role),
-    /// A session of the status page, which only a login with the admin key begins. A key does not do instead.
-    Session,
 }
 
 /// Whether a request changes anything: decides when the gate holds it.
