@@ -1,5 +1,6 @@
 //! Does on the host what `qmoor-plan` decides: runs the engine, is the gateway, makes and restores backups.
 
+pub mod audit;
 pub mod backup;
 pub mod catalogue;
 pub mod control;

@@ -14,6 +14,7 @@ use qmoor_plan::config::{Config, EngineKind};
 use qmoor_plan::engine::{Image, Version};
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Audit;
 use crate::engine::container::{self, ContainerSpec};
 use crate::engine::{EMBEDDED_API, EngineProcess, EngineSpec, RunsIn};
 use crate::error::NodeError;
@@ -49,6 +50,7 @@ struct Inner {
     idle: String,
     lock: Mutex<Lock>,
     journal: Mutex<Journal>,
+    audit: Audit,
     store: Mutex<Option<Arc<dyn SnapshotStore>>>,
     busy: Mutex<Option<Holder>>,
     points: Mutex<BTreeMap<String, u64>>,
@@ -74,12 +76,15 @@ impl NodeContext {
         // Before anything looks for the data: what a crash left frozen blocks, what is not mounted looks empty.
         volume::bring_up(&config)?;
         let journal = Journal::open(&config.node.state.join("journal.jsonl"))?;
+        let audit = Audit::new(&config.node.state)
+            .map_err(|source| NodeError::Io { doing: "starting the audit log", source })?;
         Ok(Self(Arc::new(Inner {
             config,
             program,
             idle: why.to_owned(),
             lock: Mutex::new(lock),
             journal: Mutex::new(journal),
+            audit,
             store: Mutex::new(None),
             busy: Mutex::new(None),
             points: Mutex::default(),
@@ -94,6 +99,11 @@ impl NodeContext {
     /// The `qmoor` binary.
     pub fn program(&self) -> &Path {
         &self.0.program
+    }
+
+    /// Where it is written down who did what.
+    pub fn audit(&self) -> &Audit {
+        &self.0.audit
     }
 
     /// The image of the engine and what it was when it was first used; nothing of the embedded one.

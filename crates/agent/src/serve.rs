@@ -1,5 +1,6 @@
 //! `qmoor serve`: brings a node up, keeps it up, and takes it down in order.
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt;
@@ -8,11 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use qmoor_plan::audit::{self, Actor, Outcome};
 use qmoor_plan::config::Config;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
 use crate::control::{Agent, Control, ControlError};
+use crate::durable::write_durable;
 use crate::engine::EngineError;
 use crate::error::NodeError;
 use crate::gateway::tls::{Tls, TlsError};
@@ -25,6 +29,8 @@ use crate::recover;
 use crate::supervise::supervise;
 use crate::upgrade;
 
+/// The settings of the last start, in the state directory.
+const SETTINGS_SEEN: &str = "settings-seen.json";
 /// How long the control socket may finish what it was asked.
 const CONTROL_END: Duration = Duration::from_secs(5);
 /// The pause before an engine whose data is held is tried again.
@@ -113,6 +119,7 @@ pub async fn serve(
         true => Some(listen(&config).await?),
         false => None,
     };
+    say_settings(&context).await;
     let agent = Agent::new(context, engine, keys, vault);
     if let Some(listeners) = &listeners {
         let (http, grpc) = addresses(listeners);
@@ -172,7 +179,7 @@ async fn run(
     };
     let other_keys = async {
         if let Some(vault) = &agent.vault {
-            Box::pin(vault.watch(&agent.keys)).await;
+            Box::pin(vault.watch(&agent.keys, agent.context.audit())).await;
         }
     };
     let ((), (), ()) = tokio::join!(cleaned, supervise(agent), other_keys);
@@ -196,6 +203,32 @@ async fn open(
         Ok((context, keys, new_keys))
     });
     opened.await.unwrap_or(Err(ServeError::Node(NodeError::BrokeOff { doing: "opening the node" })))
+}
+
+/// Writes down that the agent starts, and which settings are not what they were at its last start.
+async fn say_settings(context: &NodeContext) {
+    let seen = context.config().node.state.join(SETTINGS_SEEN);
+    let now = context.config().settings();
+    let compared = tokio::task::spawn_blocking(move || {
+        // A file that is missing, or is no JSON, is that of a first start.
+        let before: Option<BTreeMap<String, String>> =
+            fs_err::read(&seen).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let changed = before.map(|before| audit::changed(&before, &now));
+        let written = match &changed {
+            Some(changed) if changed.is_empty() => Ok(()),
+            Some(_) | None => serde_json::to_vec(&now)
+                .map_err(std::io::Error::from)
+                .and_then(|bytes| write_durable(&seen, &bytes, 0o600)),
+        };
+        if let Err(error) = written {
+            tracing::warn!(%error, "audit: the settings of this start could not be kept");
+        }
+        changed
+    });
+    let changed = compared.await.ok().flatten();
+    let what = json!({ "version": env!("CARGO_PKG_VERSION"), "settings_changed": changed });
+    let actor = Actor::user(rustix::process::getuid().as_raw(), Some(std::process::id()));
+    context.audit().note(actor, "serve", what, Outcome::Done, "");
 }
 
 /// Only now, when they are about to be shown.

@@ -19,6 +19,8 @@ pub mod backup;
 
 pub mod retention;
 
+pub mod audit;
+
 pub mod metrics;
 
 pub mod history;

@@ -65,8 +65,10 @@ pub(crate) enum Verb {
     Up(Up),
     /// Take the node on AWS away; its data stays
     Down(Down),
-    /// What runs, since when, how full, last backup, last drill
-    Status,
+    /// What runs, since when, what is held, last backup, last drill
+    Status(Status),
+    /// Who did what, from where, and how it ended: keys, backups, holds, settings, and who was turned away
+    Audit(Audit),
     /// Look at the node, or at any Qdrant, and say what is not as it should be and what mends it
     Doctor(Doctor),
     /// Put documents or vectors in, in batches, idempotently
@@ -361,6 +363,37 @@ pub(crate) struct Patience {
     /// Wait this long for whoever is at work on the node, such as 10m, instead of failing with exit code 3
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) lock_wait: Option<std::time::Duration>,
+}
+
+/// `qmoor status`
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Go on looking, until Ctrl-C
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// How often to look, with --watch
+    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "1s", requires = "watch")]
+    pub(crate) every: std::time::Duration,
+}
+
+/// `qmoor audit`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  qmoor audit --since 2h\n  qmoor audit --action keys --last 200\n  qmoor audit --denied --json"
+)]
+pub(crate) struct Audit {
+    /// How many entries, the newest
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) last: u16,
+    /// Only what began since then: a time, or how long ago (2h)
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Only actions that begin with this, such as `keys` or `backup`
+    #[arg(long, value_name = "ACTION")]
+    pub(crate) action: Option<String>,
+    /// Only what was denied
+    #[arg(long)]
+    pub(crate) denied: bool,
 }
 
 /// `qmoor hold`

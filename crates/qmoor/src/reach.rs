@@ -9,7 +9,9 @@ use qmoor_agent::error::NodeError;
 use qmoor_agent::node::{NodeContext, Progress};
 use qmoor_agent::prune::{self, PruneReport};
 use qmoor_agent::restore::{self, RestorePlan, RestoreReport};
+use qmoor_plan::audit::Actor;
 use qmoor_plan::config::Config;
+use serde_json::{Value, json};
 
 use crate::cli::Global;
 use crate::error::CliError;
@@ -123,9 +125,9 @@ impl Reach {
             }
             Self::Here(node, out) => {
                 let bar = out.spinner("restore");
-                let done =
-                    restore::restore(node, None, None, Some(id), &|progress| show(&bar, &progress))
-                        .await;
+                let watch = |progress| show(&bar, &progress);
+                let work = Box::pin(restore::restore(node, None, None, Some(id), &watch));
+                let done = here(node, "restore", json!({ "id": id }), work).await;
                 bar.finish_and_clear();
                 done.map_err(|error| node_error(&error))
             }
@@ -141,7 +143,9 @@ impl Reach {
             }
             Self::Here(node, out) => {
                 let bar = out.spinner("drill");
-                let done = drill::drill(node, Some(id), &|progress| show(&bar, &progress)).await;
+                let watch = |progress| show(&bar, &progress);
+                let work = drill::drill(node, Some(id), &watch);
+                let done = here(node, "drill", json!({ "id": id }), work).await;
                 bar.finish_and_clear();
                 done.map_err(|error| node_error(&error))
             }
@@ -155,7 +159,9 @@ impl Reach {
                 shown(*out, "prune", async |_bar| agent.prune(dry_run).await).await
             }
             Self::Here(node, _) => {
-                prune::prune(node, dry_run).await.map_err(|error| node_error(&error))
+                let work = prune::prune(node, dry_run);
+                let done = here(node, "prune", json!({ "dry_run": dry_run }), work).await;
+                done.map_err(|error| node_error(&error))
             }
         }
     }
@@ -167,11 +173,13 @@ impl Reach {
                 agent.pin(id, !remove).await.map(drop).map_err(|error| agent_error(&error))
             }
             Self::Here(node, _) => {
-                let done = if remove {
-                    catalogue::unpin(node, id).await
-                } else {
-                    catalogue::pin(node, id).await
+                let work = async {
+                    match remove {
+                        true => catalogue::unpin(node, id).await,
+                        false => catalogue::pin(node, id).await,
+                    }
                 };
+                let done = here(node, "pin", json!({ "id": id, "pinned": !remove }), work).await;
                 done.map_err(|error| node_error(&error))
             }
         }
@@ -197,6 +205,19 @@ impl Reach {
                 .hint("`qmoor backups` shows them")),
         }
     }
+}
+
+/// What this process does to the node, written down as what an agent does is.
+async fn here<T>(
+    node: &NodeContext,
+    action: &str,
+    what: Value,
+    work: impl Future<Output = Result<T, NodeError>>,
+) -> Result<T, NodeError> {
+    let actor = Actor::user(rustix::process::getuid().as_raw(), Some(std::process::id()));
+    let done = node.audit().around(actor, action, what, work).await;
+    node.audit().settle().await;
+    done
 }
 
 /// The running binary, which is the engine too.

@@ -9,6 +9,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use qmoor_plan::access::Role;
+use qmoor_plan::audit;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -104,6 +105,14 @@ impl Client {
     /// As [`Client::ask`].
     pub async fn status(&self) -> Result<Status, ClientError> {
         self.ask(Method::GET, "/status", &Value::Null).await
+    }
+
+    /// Who did what.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn audit(&self, wanted: &audit::Wanted) -> Result<Vec<audit::Entry>, ClientError> {
+        self.ask(Method::POST, "/audit", wanted).await
     }
 
     /// All valid keys, without the keys themselves.

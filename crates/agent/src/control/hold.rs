@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use qmoor_plan::audit::{Actor, Outcome};
 use tokio::task::AbortHandle;
 
 use super::agent::Agent;
@@ -52,6 +53,9 @@ pub(super) async fn hold(agent: &Arc<Agent>, wanted: HoldRequest) -> Result<Hold
         if let Some(agent) = ender.upgrade() {
             let ended = agent.by_hand.lock().take();
             tracing::warn!(why, was_held = ended.is_some(), "the lease of a hold by hand is over");
+            let actor = Actor::agent("the lease of a hold");
+            let what = serde_json::json!({ "why": why });
+            agent.context.audit().note(actor, "release", what, Outcome::Done, "");
         }
     });
     let by_hand = ByHand { _hold: hold, _claim: claim, end: end.abort_handle() };

@@ -1,6 +1,7 @@
 //! Work that takes a while: done in a task of its own, which goes on when whoever asked goes away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,8 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
-use serde_json::Value;
+use qmoor_plan::audit::Actor;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::agent::Agent;
@@ -51,11 +53,45 @@ pub(super) enum Job {
     },
 }
 
+impl Job {
+    /// Its name in the audit log: that of the verb.
+    fn action(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Drill(_) => "drill",
+            Self::Upgrade(_) => "upgrade",
+            Self::Prune { .. } => "prune",
+        }
+    }
+
+    /// What is asked for, for the audit log.
+    fn what(&self) -> Value {
+        match self {
+            Self::Backup(request) => serde_json::to_value(request).unwrap_or_default(),
+            Self::Restore(id) | Self::Drill(id) => {
+                json!({ "id": id.as_deref().unwrap_or("latest") })
+            }
+            Self::Upgrade(version) => json!({ "version": version }),
+            Self::Prune { dry_run } => json!({ "dry_run": dry_run }),
+        }
+    }
+}
+
 impl Agent {
-    async fn run(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+    async fn run(&self, actor: Actor, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+        let (action, what) = (job.action(), job.what());
+        let work = Box::pin(self.carry_out(job, watch));
+        self.context.audit().around(actor, action, what, work).await
+    }
+
+    async fn carry_out(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
         self.recovered().await;
         let node = &self.context;
+        // Who is refused has said nothing, and takes nothing back of what the other one says.
+        let has_spoken = AtomicBool::new(false);
         let watch: Watch<'_> = &|progress: Progress| {
+            has_spoken.store(true, Ordering::Relaxed);
             *self.progress.lock() = Some(progress.clone());
             watch(progress);
         };
@@ -72,16 +108,22 @@ impl Agent {
             }
             Job::Prune { dry_run } => value(prune(node, dry_run).await),
         };
-        *self.progress.lock() = None;
+        if has_spoken.into_inner() {
+            *self.progress.lock() = None;
+        }
         done
     }
 
     /// Begins a job whose end is all that is asked for.
-    pub(super) fn begin(self: &Arc<Self>, job: Job) -> oneshot::Receiver<Result<Value, Failure>> {
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        actor: Actor,
+        job: Job,
+    ) -> oneshot::Receiver<Result<Value, Failure>> {
         let (done, result) = oneshot::channel();
         let agent = Arc::clone(self);
         self.jobs.spawn(async move {
-            let outcome = agent.run(job, &|_| {}).await;
+            let outcome = agent.run(actor, job, &|_| {}).await;
             // Nobody may be waiting any more; the journal and the log have it.
             let _unheard = done.send(outcome);
         });
@@ -105,10 +147,11 @@ impl Agent {
     /// Begins a backup, and returns as soon as it has its id in the journal.
     pub(super) async fn begin_backup(
         self: &Arc<Self>,
+        actor: Actor,
         request: BackupRequest,
     ) -> Result<Begun, Failure> {
         self.is_free()?;
-        let mut result = self.begin(Job::Backup(request));
+        let mut result = self.begin(actor, Job::Backup(request));
         loop {
             if let Some(current) = self.context.state().current {
                 return Ok(Begun { id: current.id });
@@ -127,7 +170,7 @@ impl Agent {
     }
 
     /// Begins a job and answers with a line for each event, and one for the end.
-    pub(super) fn stream(self: &Arc<Self>, job: Job) -> Response<Body> {
+    pub(super) fn stream(self: &Arc<Self>, actor: Actor, job: Job) -> Response<Body> {
         let (sender, receiver) = mpsc::channel(EVENTS_AHEAD);
         let agent = Arc::clone(self);
         self.jobs.spawn(async move {
@@ -136,7 +179,7 @@ impl Agent {
                     let _full_or_gone = sender.try_send(Line::Event(event));
                 }
             };
-            let last = match agent.run(job, &watch).await {
+            let last = match agent.run(actor, job, &watch).await {
                 Ok(value) => Line::Done(value),
                 Err(failure) => Line::Error(failure),
             };

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use qmoor_plan::access::Role;
+use qmoor_plan::audit::Actor;
+use serde_json::json;
+
 use super::agent::Agent;
 use super::hold;
 use super::jobs::{Job, failure};
@@ -33,37 +37,51 @@ pub(crate) enum Asked {
 }
 
 impl Agent {
-    /// Does, or begins, what `who` asks for on the page. The one place where the page changes anything.
-    pub(crate) async fn act(self: &Arc<Self>, who: &str, asked: Asked) -> Result<(), Failure> {
-        tracing::info!(who, ?asked, "asked on the status page");
+    /// Does, or begins, what is asked for on the page. The one place where the page changes anything.
+    pub(crate) async fn act(self: &Arc<Self>, actor: Actor, asked: Asked) -> Result<(), Failure> {
         match asked {
             Asked::Backup => {
-                let why = format!("asked on the status page with the {who}");
+                let role = actor.role.map_or("no", Role::as_str);
+                let why = format!("asked on the status page with the {role} {}", actor.who);
                 let request = BackupRequest { why, ..BackupRequest::default() };
-                self.begin_backup(request).await.map(drop)
+                self.begin_backup(actor, request).await.map(drop)
             }
             Asked::Drill(id) => {
                 let id = self.resolve(id).await?;
-                let ended = self.begin(Job::Drill(id));
+                let ended = self.begin(actor, Job::Drill(id));
                 match tokio::time::timeout(REFUSED_AT_ONCE, ended).await {
                     Ok(Ok(Err(failure))) => Err(failure),
                     Ok(Ok(Ok(_)) | Err(_)) | Err(_) => Ok(()),
                 }
             }
             Asked::Pin { id, pinned } => {
-                let id = self.resolve_one(Some(id)).await?;
-                let done = match pinned {
-                    true => catalogue::pin(&self.context, &id).await,
-                    false => catalogue::unpin(&self.context, &id).await,
-                };
-                done.map_err(|error| failure(&error))
+                let what = json!({ "id": id, "pinned": pinned });
+                self.context.audit().around(actor, "pin", what, self.pin(id, pinned)).await
             }
-            Asked::Release if hold::release(self).released => Ok(()),
-            Asked::Release => Err(Failure::new(
-                FailureKind::Unknown,
-                "there is no hold by hand (hint: the hold of a backup ends by itself)".to_owned(),
-            )),
+            Asked::Release => {
+                let released = async { self.release() };
+                self.context.audit().around(actor, "release", json!({}), released).await
+            }
         }
+    }
+
+    async fn pin(&self, id: String, pinned: bool) -> Result<(), Failure> {
+        let id = self.resolve_one(Some(id)).await?;
+        let done = match pinned {
+            true => catalogue::pin(&self.context, &id).await,
+            false => catalogue::unpin(&self.context, &id).await,
+        };
+        done.map_err(|error| failure(&error))
+    }
+
+    fn release(&self) -> Result<(), Failure> {
+        if hold::release(self).released {
+            return Ok(());
+        }
+        Err(Failure::new(
+            FailureKind::Unknown,
+            "there is no hold by hand (hint: the hold of a backup ends by itself)".to_owned(),
+        ))
     }
 
     /// Whether an operator holds requests.

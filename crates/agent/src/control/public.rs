@@ -1,17 +1,19 @@
 //! What may be asked through the gateway: an indexing job ends with a backup, and needs no shell on the node.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use qmoor_plan::access::Role;
+use qmoor_plan::audit::Actor;
 use qmoor_plan::backup::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::agent::Agent;
 use super::jobs::{Job, broke_off, failure};
-use super::reply::{body, one};
+use super::reply::{body, one, wanted};
 use super::routes::private;
 use super::wire::{Begun, Failure, FailureKind};
 use crate::backup::BackupRequest;
@@ -70,15 +72,20 @@ enum Stage {
 pub(crate) async fn public(
     agent: &Arc<Agent>,
     caller: Option<&KeyInfo>,
+    from: IpAddr,
     request: Request<Incoming>,
 ) -> Response<Body> {
+    let actor = match caller {
+        Some(caller) => Actor::key(&caller.id, caller.role, from),
+        None => Actor::nobody(from),
+    };
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
     let is_admin = caller.is_some_and(|caller| caller.role == Role::Admin);
     if let Some(asked) =
         path.strip_prefix(REMOTE).filter(|asked| asked.starts_with('/') && is_admin)
     {
-        return remote(agent, asked, request).await;
+        return private(agent, actor, &method, asked, request.into_body()).await;
     }
     let id = path.strip_prefix(BACKUPS).and_then(|rest| rest.strip_prefix('/'));
     match (&method, path.as_str(), id) {
@@ -86,7 +93,7 @@ pub(crate) async fn public(
         (&Method::GET, BACKUPS, _) => {
             one(catalogue::list(&agent.context).await.map_err(|error| failure(&error)))
         }
-        (&Method::POST, BACKUPS, _) => begin(agent, caller, request).await,
+        (&Method::POST, BACKUPS, _) => begin(agent, actor, request).await,
         (&Method::GET, _, Some(id)) => one(progressed(agent, id).await),
         _ => one::<()>(Err(Failure::new(
             FailureKind::Unknown,
@@ -95,31 +102,14 @@ pub(crate) async fn public(
     }
 }
 
-/// An operator from afar.
-async fn remote(agent: &Arc<Agent>, asked: &str, mut request: Request<Incoming>) -> Response<Body> {
-    match asked.parse() {
-        Ok(uri) => {
-            *request.uri_mut() = uri;
-            let Ok(response) = private(Arc::clone(agent), request).await;
-            response
-        }
-        Err(_) => one::<()>(Err(Failure::new(FailureKind::Usage, "that is no path".to_owned()))),
-    }
-}
-
-async fn begin(
-    agent: &Arc<Agent>,
-    caller: Option<&KeyInfo>,
-    request: Request<Incoming>,
-) -> Response<Body> {
-    let wanted: Wanted = match body(request.into_body()).await {
+async fn begin(agent: &Arc<Agent>, actor: Actor, request: Request<Incoming>) -> Response<Body> {
+    let asked = body(request.into_body()).await;
+    let wanted: Wanted = match asked.and_then(|body| wanted(&body)) {
         Ok(wanted) => wanted,
         Err(failure) => return one::<()>(Err(failure)),
     };
-    let why = caller.map_or_else(
-        || "asked through the gateway".to_owned(),
-        |caller| format!("asked through the gateway with the {} key {}", caller.role, caller.id),
-    );
+    let role = actor.role.map_or("no", Role::as_str);
+    let why = format!("asked through the gateway with the {role} {}", actor.who);
     let asked = BackupRequest {
         batch_id: wanted.batch_id,
         labels: wanted.labels,
@@ -128,7 +118,7 @@ async fn begin(
         ..BackupRequest::default()
     };
     if !wanted.wait {
-        return match agent.begin_backup(asked).await {
+        return match agent.begin_backup(actor, asked).await {
             Ok(Begun { id }) => json(
                 StatusCode::ACCEPTED,
                 &serde_json::json!({ "id": id, "state": Stage::InProgress }),
@@ -139,7 +129,7 @@ async fn begin(
     if let Err(failure) = agent.is_free() {
         return one::<()>(Err(failure));
     }
-    one(agent.begin(Job::Backup(asked)).await.unwrap_or_else(|_| Err(broke_off())))
+    one(agent.begin(actor, Job::Backup(asked)).await.unwrap_or_else(|_| Err(broke_off())))
 }
 
 async fn progressed(agent: &Agent, id: &str) -> Result<Progressed, Failure> {

@@ -6,6 +6,7 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::wire::{Failure, FailureKind};
 use crate::gateway::answer::{Body, json};
@@ -34,14 +35,25 @@ pub(crate) fn status(kind: FailureKind) -> StatusCode {
 }
 
 /// Reads a request's body as JSON; nothing at all is an empty object.
-pub(super) async fn body<T: DeserializeOwned>(body: Incoming) -> Result<T, Failure> {
-    let usage = |reason: String| Failure::new(FailureKind::Usage, reason);
+pub(super) async fn body(body: Incoming) -> Result<Value, Failure> {
     let bytes: Bytes = Limited::new(body, REQUEST_BYTES_MAX)
         .collect()
         .await
-        .map_err(|error| usage(format!("the request cannot be read: {error}")))?
+        .map_err(|error| usage(&format!("the request cannot be read: {error}")))?
         .to_bytes();
     let bytes = if bytes.is_empty() { Bytes::from_static(b"{}") } else { bytes };
-    serde_json::from_slice(&bytes)
-        .map_err(|error| usage(format!("the request is not understood: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| not_understood(&error))
+}
+
+/// What a body asks for.
+pub(super) fn wanted<T: DeserializeOwned>(body: &Value) -> Result<T, Failure> {
+    T::deserialize(body).map_err(|error| not_understood(&error))
+}
+
+fn not_understood(error: &serde_json::Error) -> Failure {
+    usage(&format!("the request is not understood: {error}"))
+}
+
+fn usage(reason: &str) -> Failure {
+    Failure::new(FailureKind::Usage, reason.to_owned())
 }

@@ -8,111 +8,168 @@ use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use jiff::Timestamp;
 use qmoor_plan::access::Role;
+use qmoor_plan::audit::{Actor, Entry};
+use serde::Serialize;
+use serde_json::Value;
 
 use super::agent::Agent;
 use super::hold;
 use super::jobs::{Job, failure};
-use super::reply::{body, one};
+use super::reply::{body, one, wanted};
 use super::wire::{
-    BackupChoice, Begun, Failure, FailureKind, FreshKey, HoldReport, IdRequest, PinReport,
-    PinRequest, PruneRequest, RoleRequest, RotateRequest, UpgradeRequest,
+    BackupChoice, Begun, Failure, FailureKind, FreshKey, IdRequest, PinReport, PinRequest,
+    PruneRequest, RoleRequest, RotateRequest, UpgradeRequest,
 };
+use crate::audit;
 use crate::backup::{BackupPlan, BackupRequest, explain};
 use crate::catalogue;
+use crate::error::NodeError;
 use crate::gateway::answer::Body;
 use crate::keys::vault::{self, Vault, VaultError};
 use crate::keys::{KeyInfo, Keyring, KeysError, Secret, Wanted};
 use crate::restore::{RestorePlan, plan_restore};
 
-/// Answers on the control socket, whose opener may do everything.
-pub(super) async fn private(
+/// Answers on the control socket.
+pub(super) async fn over_socket(
     agent: Arc<Agent>,
+    actor: Actor,
     request: Request<Incoming>,
 ) -> Result<Response<Body>, Infallible> {
-    let method = request.method().clone();
-    let path = request.uri().path().to_owned();
-    Ok(match (&method, path.as_str()) {
-        (&Method::GET, "/status") => one(Ok(agent.status())),
-        (&Method::GET, "/keys") => one(Ok(agent.keys.list(Timestamp::now()))),
-        (&Method::POST, "/keys/rotate") => one(rotate(&agent, request).await),
-        (&Method::POST, "/keys/revoke") => one(revoke(&agent, request).await),
-        (&Method::POST, "/keys/session") => one(session(&agent, request).await),
-        (&Method::GET, "/backups") => {
-            one(catalogue::list(&agent.context).await.map_err(|error| failure(&error)))
-        }
-        (&Method::POST, "/backup") => match body(request.into_body()).await {
-            Ok(wanted) => agent.stream(Job::Backup(wanted)),
-            Err(failure) => one::<()>(Err(failure)),
-        },
-        (&Method::POST, "/backup/begin") => one(begin(&agent, request).await),
-        (&Method::POST, "/backup/explain") => one(explained(&agent, request).await),
-        (&Method::POST, "/hold") => one(held(&agent, request).await),
-        (&Method::POST, "/release") => one(Ok(hold::release(&agent))),
-        (&Method::POST, "/restore/plan") => one(plan(&agent, request).await),
-        (&Method::POST, "/restore") => job(&agent, request, Job::Restore).await,
-        (&Method::POST, "/drill") => job(&agent, request, Job::Drill).await,
-        (&Method::POST, "/upgrade") => match body::<UpgradeRequest>(request.into_body()).await {
-            Ok(wanted) => agent.stream(Job::Upgrade(wanted.version)),
-            Err(failure) => one::<()>(Err(failure)),
-        },
-        (&Method::POST, "/prune") => match body::<PruneRequest>(request.into_body()).await {
-            Ok(wanted) => agent.stream(Job::Prune { dry_run: wanted.dry_run }),
-            Err(failure) => one::<()>(Err(failure)),
-        },
-        (&Method::POST, "/pin") => one(pin(&agent, request).await),
-        _ => one::<()>(Err(nothing(&method, &path))),
-    })
+    let (asked, sent) = request.into_parts();
+    Ok(private(&agent, actor, &asked.method, asked.uri.path(), sent).await)
 }
 
-async fn begin(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<Begun, Failure> {
-    agent.begin_backup(body(request.into_body()).await?).await
+/// Answers whoever may do everything: on the control socket, and through the gateway with the admin key.
+pub(super) async fn private(
+    agent: &Arc<Agent>,
+    actor: Actor,
+    method: &Method,
+    path: &str,
+    sent: Incoming,
+) -> Response<Body> {
+    match body(sent).await {
+        Ok(body) => ask(agent, actor, method, path, &body).await,
+        Err(failure) => one::<()>(Err(failure)),
+    }
 }
 
-async fn explained(agent: &Agent, request: Request<Incoming>) -> Result<BackupPlan, Failure> {
-    let wanted: BackupRequest = body(request.into_body()).await?;
-    let plan = explain(&agent.context, &agent.engine, &wanted).await;
+/// As [`private`], of a body that has been read.
+async fn ask(
+    agent: &Arc<Agent>,
+    actor: Actor,
+    method: &Method,
+    path: &str,
+    body: &Value,
+) -> Response<Body> {
+    if *method == Method::GET {
+        return match path {
+            "/status" => one(Ok(agent.status())),
+            "/keys" => one(Ok(agent.keys.list(Timestamp::now()))),
+            "/backups" => one(catalogue::list(&agent.context).await.map_err(|e| failure(&e))),
+            _ => one::<()>(Err(nothing(method, path))),
+        };
+    }
+    // What only looks is not written down.
+    match path {
+        "/backup/explain" => return one(explained(agent, body).await),
+        "/restore/plan" => return one(plan(agent, body).await),
+        "/audit" => return one(audited(agent, body).await),
+        "/backup/begin" => return one(begin(agent, actor, body).await),
+        _ => {}
+    }
+    match job(agent, path, body).await {
+        Ok(Some(job)) => return agent.stream(actor, job),
+        Ok(None) => {}
+        Err(failure) => return one::<()>(Err(failure)),
+    }
+    let Some((_, action)) = AUDITED.iter().find(|(audited, _)| path == *audited) else {
+        return one::<()>(Err(nothing(method, path)));
+    };
+    let done = agent.context.audit().around(actor, action, body.clone(), change(agent, path, body));
+    one(done.await)
+}
+
+/// What is done at once and changes something, and its name in the audit log.
+const AUDITED: [(&str, &str); 6] = [
+    ("/keys/rotate", "keys rotate"),
+    ("/keys/revoke", "keys revoke"),
+    ("/keys/session", "keys session"),
+    ("/hold", "hold"),
+    ("/release", "release"),
+    ("/pin", "pin"),
+];
+
+async fn change(agent: &Arc<Agent>, path: &str, body: &Value) -> Result<Value, Failure> {
+    match path {
+        "/keys/rotate" => value(rotate(agent, body).await),
+        "/keys/revoke" => value(revoke(agent, body)),
+        "/keys/session" => value(session(agent, body)),
+        "/hold" => value(hold::hold(agent, wanted(body)?).await),
+        "/release" => value(Ok(hold::release(agent))),
+        "/pin" => value(pin(agent, body).await),
+        _ => Err(nothing(&Method::POST, path)),
+    }
+}
+
+fn value<T: Serialize>(result: Result<T, Failure>) -> Result<Value, Failure> {
+    result.and_then(|value| serde_json::to_value(value).map_err(|error| Failure::failed(&error)))
+}
+
+/// What takes a while, if that is what the path stands for.
+async fn job(agent: &Agent, path: &str, body: &Value) -> Result<Option<Job>, Failure> {
+    Ok(Some(match path {
+        "/backup" => Job::Backup(wanted(body)?),
+        "/restore" => Job::Restore(chosen(agent, body).await?),
+        "/drill" => Job::Drill(chosen(agent, body).await?),
+        "/upgrade" => Job::Upgrade(wanted::<UpgradeRequest>(body)?.version),
+        "/prune" => Job::Prune { dry_run: wanted::<PruneRequest>(body)?.dry_run },
+        _ => return Ok(None),
+    }))
+}
+
+/// Which backup is meant.
+async fn chosen(agent: &Agent, body: &Value) -> Result<Option<String>, Failure> {
+    agent.resolve(wanted::<BackupChoice>(body)?.id).await
+}
+
+/// Who did what.
+async fn audited(agent: &Agent, body: &Value) -> Result<Vec<Entry>, Failure> {
+    let asked = wanted(body)?;
+    let read = agent.context.blocking("reading the audit log", move |node| {
+        audit::read(&node.config().node.state, asked)
+            .map_err(|source| NodeError::Io { doing: "reading the audit log", source })
+    });
+    read.await.map_err(|error| failure(&error))
+}
+
+async fn begin(agent: &Arc<Agent>, actor: Actor, body: &Value) -> Result<Begun, Failure> {
+    agent.begin_backup(actor, wanted(body)?).await
+}
+
+async fn explained(agent: &Agent, body: &Value) -> Result<BackupPlan, Failure> {
+    let asked: BackupRequest = wanted(body)?;
+    let plan = explain(&agent.context, &agent.engine, &asked).await;
     plan.map_err(|error| failure(&error))
-}
-
-async fn held(agent: &Arc<Agent>, request: Request<Incoming>) -> Result<HoldReport, Failure> {
-    hold::hold(agent, body(request.into_body()).await?).await
 }
 
 fn nothing(method: &Method, path: &str) -> Failure {
     Failure::new(FailureKind::Unknown, format!("there is no {method} {path}"))
 }
 
-/// A job on one backup.
-async fn job(
-    agent: &Arc<Agent>,
-    request: Request<Incoming>,
-    job: fn(Option<String>) -> Job,
-) -> Response<Body> {
-    let wanted = async {
-        let wanted: BackupChoice = body(request.into_body()).await?;
-        agent.resolve(wanted.id).await
-    };
-    match wanted.await {
-        Ok(id) => agent.stream(job(id)),
-        Err(failure) => one::<()>(Err(failure)),
-    }
-}
-
-async fn plan(agent: &Agent, request: Request<Incoming>) -> Result<RestorePlan, Failure> {
-    let wanted: BackupChoice = body(request.into_body()).await?;
-    let id = agent.resolve(wanted.id).await?;
+async fn plan(agent: &Agent, body: &Value) -> Result<RestorePlan, Failure> {
+    let id = chosen(agent, body).await?;
     plan_restore(&agent.context, id.as_deref()).await.map_err(|error| failure(&error))
 }
 
-async fn pin(agent: &Agent, request: Request<Incoming>) -> Result<PinReport, Failure> {
-    let wanted: PinRequest = body(request.into_body()).await?;
-    let id = agent.resolve_one(wanted.id).await?;
-    let done = match wanted.pinned {
+async fn pin(agent: &Agent, body: &Value) -> Result<PinReport, Failure> {
+    let asked: PinRequest = wanted(body)?;
+    let id = agent.resolve_one(asked.id).await?;
+    let done = match asked.pinned {
         true => catalogue::pin(&agent.context, &id).await,
         false => catalogue::unpin(&agent.context, &id).await,
     };
     done.map_err(|error| failure(&error))?;
-    Ok(PinReport { id, pinned: wanted.pinned })
+    Ok(PinReport { id, pinned: asked.pinned })
 }
 
 /// Without a gateway the keys are Qdrant's own, which it reads at its start only.
@@ -129,20 +186,20 @@ fn has_gateway(agent: &Agent) -> Result<(), Failure> {
     }
 }
 
-async fn rotate(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
+async fn rotate(agent: &Agent, body: &Value) -> Result<FreshKey, Failure> {
     has_gateway(agent)?;
-    let asked: RotateRequest = body(request.into_body()).await?;
+    let asked: RotateRequest = wanted(body)?;
     let overlap = asked.overlap_ms.map(Duration::from_millis);
     if let Some(vault) = &agent.vault
         && asked.collections.is_none()
     {
         return rotate_in(vault, agent, asked.role, overlap).await;
     }
-    let wanted = Wanted { role: asked.role, collections: asked.collections, overlap };
+    let fresh_one = Wanted { role: asked.role, collections: asked.collections, overlap };
     let made =
-        agent.keys.rotate(&wanted, Timestamp::now()).map_err(|error| keys_failure(&error))?;
+        agent.keys.rotate(&fresh_one, Timestamp::now()).map_err(|error| keys_failure(&error))?;
     let limit = made.0.collections.as_ref().map(ToString::to_string);
-    tracing::info!(role = %wanted.role, id = made.0.id, limit, ?overlap, "key added");
+    tracing::info!(role = %fresh_one.role, id = made.0.id, limit, ?overlap, "key added");
     Ok(fresh(made))
 }
 
@@ -168,27 +225,27 @@ fn vault_failure(error: &VaultError) -> Failure {
     Failure::new(FailureKind::Failed, error.to_string())
 }
 
-async fn revoke(agent: &Agent, request: Request<Incoming>) -> Result<KeyInfo, Failure> {
+fn revoke(agent: &Agent, body: &Value) -> Result<KeyInfo, Failure> {
     has_gateway(agent)?;
-    let wanted: IdRequest = body(request.into_body()).await?;
+    let asked: IdRequest = wanted(body)?;
     let gone =
-        agent.keys.revoke(&wanted.id, Timestamp::now()).map_err(|error| keys_failure(&error))?;
+        agent.keys.revoke(&asked.id, Timestamp::now()).map_err(|error| keys_failure(&error))?;
     tracing::info!(role = %gone.role, id = gone.id, "key revoked");
     Ok(gone)
 }
 
-async fn session(agent: &Agent, request: Request<Incoming>) -> Result<FreshKey, Failure> {
-    let wanted: RoleRequest = body(request.into_body()).await?;
+fn session(agent: &Agent, body: &Value) -> Result<FreshKey, Failure> {
+    let asked: RoleRequest = wanted(body)?;
     // Without a gateway nobody knows ours.
     if let Some(keys) = agent.engine.door_keys() {
-        let key = if wanted.role == Role::Search { keys.read_only } else { keys.full };
+        let key = if asked.role == Role::Search { keys.read_only } else { keys.full };
         let (id, created) = ("qdrant".to_owned(), agent.started);
         return Ok(fresh((
-            KeyInfo { id, role: wanted.role, created, collections: None, until: None },
+            KeyInfo { id, role: asked.role, created, collections: None, until: None },
             key,
         )));
     }
-    Ok(fresh(agent.keys.session(wanted.role, Timestamp::now())))
+    Ok(fresh(agent.keys.session(asked.role, Timestamp::now())))
 }
 
 fn fresh((info, key): (KeyInfo, Secret)) -> FreshKey {

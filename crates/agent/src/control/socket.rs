@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use qmoor_plan::audit::Actor;
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -95,6 +96,14 @@ async fn bind(path: &Path) -> Result<UnixListener, ControlError> {
     Ok(listener)
 }
 
+/// Who has opened the socket.
+fn actor(stream: &UnixStream) -> Actor {
+    match stream.peer_cred() {
+        Ok(peer) => Actor::user(peer.uid(), peer.pid().and_then(|pid| pid.try_into().ok())),
+        Err(_) => Actor { who: "unknown".to_owned(), role: None, from: "this host".to_owned() },
+    }
+}
+
 async fn accept(
     agent: Arc<Agent>,
     listener: UnixListener,
@@ -121,8 +130,11 @@ async fn accept(
         };
         let agent = Arc::clone(&agent);
         let stop = stop.clone();
+        let actor = actor(&stream);
         tasks.spawn(async move {
-            let service = service_fn(move |request| routes::private(Arc::clone(&agent), request));
+            let service = service_fn(move |request| {
+                routes::over_socket(Arc::clone(&agent), actor.clone(), request)
+            });
             let served = http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(HEADER_TIMEOUT)

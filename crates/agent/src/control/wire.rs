@@ -257,6 +257,12 @@ pub enum FailureKind {
     Failed,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.message)
+    }
+}
+
 impl Failure {
     /// Something that was tried and failed, with its causes in one line.
     pub fn failed(error: &dyn std::error::Error) -> Self {

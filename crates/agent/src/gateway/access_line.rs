@@ -7,6 +7,7 @@ use http::{HeaderValue, Response};
 use qmoor_plan::access::{Access, Effect};
 
 use super::answer::{Body, GRPC_STATUS, Refusal};
+use crate::audit::Begun;
 use crate::keys::KeyInfo;
 use crate::metrics::{Answered, Requests};
 
@@ -27,6 +28,8 @@ pub(super) struct AccessLine {
     cut: bool,
     forbidden: bool,
     silent: bool,
+    /// What the audit log has of it, if anything.
+    audited: Option<Begun>,
 }
 
 impl AccessLine {
@@ -43,6 +46,7 @@ impl AccessLine {
             cut: false,
             forbidden: false,
             silent: false,
+            audited: None,
         }
     }
 
@@ -58,6 +62,16 @@ impl AccessLine {
     /// There is no line to spare for it.
     pub(super) fn silence(&mut self) {
         self.silent = true;
+    }
+
+    /// What is done, of a bounded set.
+    pub(super) fn operation(&self) -> &'static str {
+        self.operation
+    }
+
+    /// The audit log is told its end.
+    pub(super) fn audited(&mut self, begun: Begun) {
+        self.audited = Some(begun);
     }
 
     /// How long the request waited at the gate.
@@ -100,6 +114,9 @@ impl Drop for AccessLine {
             effect: self.effect,
             took,
         });
+        if let Some(begun) = self.audited.take() {
+            begun.end(failed(self.status, self.grpc_status));
+        }
         if self.silent {
             return;
         }
@@ -120,6 +137,15 @@ impl Drop for AccessLine {
 /// Whether the gateway answers it by itself, now or while the engine cannot.
 fn is_own(operation: &str) -> bool {
     ["qmoor.", "page.", "health."].iter().any(|own| operation.starts_with(own))
+}
+
+/// Why a request was not done, as far as its status tells.
+fn failed(status: u16, grpc_status: Option<i32>) -> Option<String> {
+    match grpc_status {
+        Some(code) if code != 0 => Some(format!("gRPC status {code}")),
+        _ if status >= 400 => Some(format!("status {status}")),
+        _ => None,
+    }
 }
 
 /// Milliseconds, to the microsecond.

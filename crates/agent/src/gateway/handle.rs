@@ -7,9 +7,10 @@ use http::header::CONTENT_ENCODING;
 use http::{Method, Request, Response};
 use hyper::body::Incoming;
 use qmoor_plan::access::{
-    Access, BodyCheck, Effect, Need, OutOfScope, Scope, allows, classify_grpc, classify_rest,
+    Access, BodyCheck, Effect, Need, OutOfScope, Role, Scope, allows, classify_grpc, classify_rest,
     limit_grpc, limit_rest,
 };
+use qmoor_plan::audit::Actor;
 use tokio::time::{Instant, timeout_at};
 
 use super::Gateway;
@@ -25,6 +26,8 @@ use crate::gate::Permit;
 
 /// Paths below this are the node's own and never reach the engine.
 const OWN: &str = "/qmoor/";
+/// How much of a path the audit log keeps, in characters.
+const PATH_CHARS_MAX: usize = 512;
 /// What a request may send that needs no key, in bytes.
 const OPEN_BYTES_MAX: u64 = 1024;
 
@@ -66,7 +69,8 @@ impl Gateway {
             return Ok(response);
         }
         if path.starts_with(OWN) {
-            let response = Box::pin(control::public(&self.agent, line.who(), request)).await;
+            let response =
+                Box::pin(control::public(&self.agent, line.who(), peer.address, request)).await;
             line.status(response.status());
             return Ok(response);
         }
@@ -82,6 +86,9 @@ impl Gateway {
             Ok(admitted) => admitted,
             Err(refusal) => return Ok(self.turn_away(refusal, dialect, request, &peer, line)),
         };
+        if access.effect == Effect::Write && access.need == Need::Role(Role::Admin) {
+            self.audit(&mut line, &peer, access.operation, path_of(&request)).await;
+        }
         let bytes_max = (access.need == Need::Open).then_some(OPEN_BYTES_MAX);
         let passage = Passage { dialect, endpoint, check, bytes_max, permit, line };
         // Boxed: a request that is held has no need of the room.
@@ -165,17 +172,38 @@ impl Gateway {
         mut line: AccessLine,
     ) -> Response<Body> {
         if !matches!(refusal, Refusal::Unauthorized(_)) {
+            if let (Refusal::Forbidden(why), Some(who)) = (&refusal, line.who())
+                && let Some(unseen) = self.forbidden.lock().pass(self.begun.elapsed())
+            {
+                let actor = Actor::key(&who.id, who.role, peer.address);
+                self.agent.context.audit().denied(actor, line.operation(), why, unseen);
+            }
             discard(request.into_body());
             return refuse(&refusal, dialect, line);
         }
+        let reason = refusal.to_string();
         let refusal = self.wrong.answer(peer.address, refusal);
-        if !self.wrong.line(peer.address) {
-            line.silence();
+        match self.wrong.line(peer.address) {
+            Some(unseen) => {
+                let actor = Actor::nobody(peer.address);
+                self.agent.context.audit().denied(actor, line.operation(), &reason, unseen);
+            }
+            None => line.silence(),
         }
         if refusal != Refusal::Stopped {
             discard(request.into_body());
         }
         refuse(&refusal, dialect, line)
+    }
+
+    /// Writes down what only an admin may change in the engine, before it is changed. How it ended is written with the
+    /// request's line.
+    async fn audit(&self, line: &mut AccessLine, peer: &Peer, operation: &str, path: String) {
+        let Some(who) = line.who() else { return };
+        let actor = Actor::key(&who.id, who.role, peer.address);
+        let what = serde_json::json!({ "path": path });
+        let begun = self.agent.context.audit().begin(actor, operation, what).await;
+        line.audited(begun);
     }
 
     /// Waits for the gate and for an engine that answers, both within the deadline.
@@ -218,6 +246,11 @@ fn limited(
         Dialect::Rest => limit_rest(scope, access, request.method().as_str(), path),
         Dialect::Grpc => limit_grpc(scope, access, path),
     }
+}
+
+/// The path, as much of it as is worth keeping. What stands behind `?` may be a key.
+fn path_of(request: &Request<Incoming>) -> String {
+    request.uri().path().chars().take(PATH_CHARS_MAX).collect()
 }
 
 fn refuse(refusal: &Refusal, dialect: Dialect, mut line: AccessLine) -> Response<Body> {

@@ -18,7 +18,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use qmoor_plan::access::Trickle;
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::control::Agent;
@@ -27,6 +30,9 @@ use crate::metrics::{Metrics, MetricsError};
 use crate::page;
 pub use listen::{Listening, bind};
 pub use wrong::WrongKeys;
+
+/// Records a minute about keys that may not, at most.
+const FORBIDDEN: u32 = 60;
 
 /// What a client can cost at most.
 #[derive(Debug, Clone, Copy)]
@@ -76,6 +82,10 @@ pub struct Gateway {
     waiting: Semaphore,
     /// Who comes without a right key.
     wrong: wrong::Wrong,
+    /// When it began.
+    begun: Instant,
+    /// Bounds what is written down of keys that may not do what they ask for.
+    forbidden: Mutex<Trickle>,
     /// What connections are encrypted with, if they are.
     tls: Option<Arc<tls::Tls>>,
     /// What has been answered, and how it is told.
@@ -103,11 +113,25 @@ impl Gateway {
         let waiting = Semaphore::new(agent.config.gateway.max_held);
         let engine = forward::Upstream::new();
         let (wrong, metrics) = (wrong::Wrong::new(), Metrics::new()?);
+        let (begun, forbidden) = (Instant::now(), Mutex::new(Trickle::new(FORBIDDEN)));
         let node = &agent.config.node;
         let history = Arc::new(History::new(node.data.clone(), &node.state));
         let page = page::Page::new(config_file);
         let stop = CancellationToken::new();
-        Ok(Self { agent, limits, engine, waiting, wrong, tls, metrics, history, page, stop })
+        Ok(Self {
+            agent,
+            limits,
+            engine,
+            waiting,
+            wrong,
+            begun,
+            forbidden,
+            tls,
+            metrics,
+            history,
+            page,
+            stop,
+        })
     }
 
     /// How many requests had no right key, for metrics.

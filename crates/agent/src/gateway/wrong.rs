@@ -57,14 +57,14 @@ impl Wrong {
         }
     }
 
-    /// Whether there is a line to spare for one more.
-    pub(super) fn line(&self, address: IpAddr) -> bool {
-        let Some(unseen) = self.lines.lock().pass(self.begun.elapsed()) else { return false };
+    /// If there is a line to spare for one more: how many have had none since the last.
+    pub(super) fn line(&self, address: IpAddr) -> Option<u64> {
+        let unseen = self.lines.lock().pass(self.begun.elapsed())?;
         if unseen > 0 {
             tracing::warn!(unseen, "requests without a right key have no lines here");
         }
         tracing::debug!(%address, "no right key");
-        true
+        Some(unseen)
     }
 
     pub(super) fn counts(&self) -> WrongKeys {

@@ -7,10 +7,13 @@ use jiff::Timestamp;
 use qmoor_aws::secrets::SecretText;
 use qmoor_aws::{Aws, AwsError};
 use qmoor_plan::access::Role;
+use qmoor_plan::audit::{Actor, Outcome};
 use qmoor_plan::aws::names;
 use qmoor_plan::config::{Config, Secrets};
+use serde_json::json;
 
 use super::{Keyring, KeysError, NewKeys, Secret};
+use crate::audit::Audit;
 
 /// How long the key before stays valid when another one turns up.
 pub const OVERLAP: Duration = Duration::from_secs(24 * 60 * 60);
@@ -78,8 +81,8 @@ impl Vault {
                 {
                     self.write(role, new.of(role)).await
                 }
-                (Ok(key), Some(_)) => self.take(ring, role, &key, Duration::ZERO),
-                (Ok(key), None) => self.take(ring, role, &key, OVERLAP),
+                (Ok(key), Some(_)) => self.take(ring, role, &key, Duration::ZERO).map(drop),
+                (Ok(key), None) => self.take(ring, role, &key, OVERLAP).map(drop),
                 (Err(error), None) => {
                     tracing::warn!(%role, %error, "keys: the one of the last start is used");
                     Ok(())
@@ -92,30 +95,43 @@ impl Vault {
     }
 
     /// Looks for other keys for ever.
-    pub async fn watch(&self, ring: &Keyring) {
+    pub async fn watch(&self, ring: &Keyring, audit: &Audit) {
         loop {
             tokio::time::sleep(ASK_EVERY).await;
             for role in ROLES {
                 let read = self.read(role).await;
-                if let Err(error) = read.and_then(|key| self.take(ring, role, &key, OVERLAP)) {
-                    tracing::warn!(%role, %error, "keys: could not look whether there is another");
+                let taken = read.and_then(|key| {
+                    Ok((self.take(ring, role, &key, OVERLAP)?, Keyring::id_of(&key)))
+                });
+                match taken {
+                    Ok((true, id)) => {
+                        let what = json!({ "role": role, "id": id, "kept_in": self.name(role) });
+                        let actor = Actor::agent("keys of AWS");
+                        audit.note(actor, "keys adopt", what, Outcome::Done, "");
+                    }
+                    Ok((false, _)) => {}
+                    Err(error) => {
+                        tracing::warn!(%role, %error, "keys: could not look whether there is another");
+                    }
                 }
             }
         }
     }
 
+    /// Whether it is another one.
     fn take(
         &self,
         ring: &Keyring,
         role: Role,
         key: &Secret,
         overlap: Duration,
-    ) -> Result<(), VaultError> {
-        if ring.adopt(role, key, overlap, Timestamp::now())? {
+    ) -> Result<bool, VaultError> {
+        let is_other = ring.adopt(role, key, overlap, Timestamp::now())?;
+        if is_other {
             let (id, kept_in) = (Keyring::id_of(key), self.name(role));
             tracing::info!(%role, id, kept_in, "keys: taken over");
         }
-        Ok(())
+        Ok(is_other)
     }
 
     async fn read(&self, role: Role) -> Result<Secret, VaultError> {

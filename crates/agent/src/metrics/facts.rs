@@ -54,6 +54,7 @@ pub(super) fn engine(page: &Page, agent: &Agent, scraped: bool) -> Result<(), Me
     let engine = &agent.engine;
     let life = engine.life();
     page.set(&metrics::START_TIME, seconds(agent.started))?;
+    page.set(&metrics::AUDIT_LOST, count(agent.context.audit().lost()))?;
     page.set(&metrics::ENGINE_UP, yes(engine.endpoint().is_some()))?;
     if let Some(took) = life.ready_in {
         page.set(&metrics::ENGINE_READY, took.as_secs_f64())?;

@@ -1,5 +1,6 @@
 //! From a `Config` back to the text of a `qmoor.toml`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +40,16 @@ impl Config {
             }
         }
         text
+    }
+
+    /// Every setting by its name, as its value stands in a file.
+    #[must_use]
+    pub fn settings(&self) -> BTreeMap<String, String> {
+        let mut values = self.values();
+        if let Some(aws) = &self.aws {
+            values.extend(aws.values());
+        }
+        values.into_iter().map(|(path, value)| (path.to_owned(), value)).collect()
     }
 
     fn values(&self) -> Vec<(&'static str, String)> {

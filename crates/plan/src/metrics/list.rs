@@ -61,6 +61,10 @@ over gRPC that of the HTTP status with the same meaning, and `cut` for an answer
         "Requests that were turned away: `no_key` without a right key, `too_many` the same from an address that had many of \
 them, `forbidden` what the key's role or its collections do not allow");
 }
+"The audit log", "" {
+    AUDIT_LOST = counter("qmoor_audit_lost_total", &[],
+        "Records of the audit log that could not be written to it; they are in the agent's log only");
+}
 "The engine", "" {
     ENGINE_UP = gauge("qmoor_engine_up", &[],
         "Whether the engine runs and has answered since its start, 0 or 1; 0 while a backup has stopped it");

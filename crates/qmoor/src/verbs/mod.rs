@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod backups;
 pub(crate) mod completions;

@@ -1,12 +1,15 @@
-//! `qmoor status`: the node at a glance.
+//! `qmoor status`: the node at a glance, once or again and again.
+
+mod watch;
 
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
 use qmoor_agent::control::client::ClientError;
 use qmoor_agent::control::wire::Status;
+use qmoor_agent::gate::Phase;
 use serde_json::json;
 
-use crate::cli::Global;
+use crate::cli::{self as args, Global};
 use crate::error::CliError;
 use crate::node::{agent, agent_error, config};
 use crate::output::Output;
@@ -14,8 +17,11 @@ use crate::reach::Reach;
 use crate::verbs::stack::{Session, drift};
 
 /// Asks the agent and says it in a few lines.
-pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
+pub(crate) async fn run(global: &Global, args: &args::Status, out: Output) -> Result<(), CliError> {
     let config = config(global)?;
+    if args.watch {
+        return watch::run(&agent(global, &config)?, args.every, out).await;
+    }
     let asked = agent(global, &config)?.status().await;
     if let (Err(ClientError::NotRunning { .. }), Some(_), None) =
         (&asked, &config.aws, &global.node)
@@ -24,16 +30,21 @@ pub(crate) async fn run(global: &Global, out: Output) -> Result<(), CliError> {
     }
     let status = asked.map_err(|error| agent_error(&error))?;
     let backups = Reach::new(global, config, "status", out).await?.backups().await?;
-    let last_backup = backups.iter().rev().find(|backup| backup.complete);
-    let last_drill = backups
-        .iter()
-        .filter(|b| b.drilled.is_some())
-        .max_by_key(|b| b.drilled.as_ref().map(|d| d.at));
+    let (last_backup, last_drill) = (last_backup(&backups), last_drill(&backups));
     let text = status_text(&status, last_backup, last_drill);
     out.result(
         &json!({ "node": status, "last_backup": last_backup, "last_drill": last_drill }),
         text,
     )
+}
+
+fn last_backup(backups: &[BackupInfo]) -> Option<&BackupInfo> {
+    backups.iter().rev().find(|backup| backup.complete)
+}
+
+fn last_drill(backups: &[BackupInfo]) -> Option<&BackupInfo> {
+    let at = |backup: &&BackupInfo| backup.drilled.as_ref().map(|drill| drill.at);
+    backups.iter().filter(|backup| backup.drilled.is_some()).max_by_key(at)
 }
 
 /// Where no agent runs and the file names a machine on AWS: what its stack says, and what other hands have changed.
@@ -96,10 +107,12 @@ fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&Back
             )
         },
     );
+    let gate = gate_text(status);
     format!(
         "node         {} (qmoor {}, process {}, up for {})\n\
          address      {} (REST and gRPC), {}\n\
          engine       {engine}\n\
+         gate         {gate}\n\
          data         {}\n\
          last backup  {backup}\n\
          last drill   {drill}",
@@ -110,5 +123,24 @@ fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&Back
         at(status.http),
         at(status.grpc),
         status.data.display(),
+    )
+}
+
+/// What is held and for what, or what is in flight.
+fn gate_text(status: &Status) -> String {
+    let gate = &status.gate;
+    let held = match gate.phase {
+        Phase::Open => "open".to_owned(),
+        Phase::WritesHeld => format!("HOLDS writes, {} wait", gate.held),
+        Phase::AllHeld => format!("HOLDS reads and writes, {} wait", gate.held),
+    };
+    let doing = status.busy.as_ref().map_or_else(String::new, |busy| {
+        format!("; {} for {}", busy.why, super::age(Timestamp::now(), busy.since))
+    });
+    let step = status.backup.as_ref().and_then(|backup| backup.step);
+    let step = step.map_or_else(String::new, |step| format!(", at `{step}`"));
+    format!(
+        "{held}, {} reads and {} writes in flight{doing}{step}",
+        gate.reads_in_flight, gate.writes_in_flight
     )
 }

@@ -11,7 +11,8 @@ use super::{Node, names};
 use crate::aws::user_data::{CONFIG, PROGRAM};
 
 /// What may be run.
-pub const VERBS: [&str; 12] = [
+pub const VERBS: [&str; 13] = [
+    "audit",
     "backup",
     "backups",
     "doctor",
@@ -27,20 +28,26 @@ pub const VERBS: [&str; 12] = [
 ];
 
 /// Flags that may stand behind a verb.
-const FLAGS: [&str; 16] = [
+const FLAGS: [&str; 22] = [
+    "action",
     "allow-crash-consistent",
     "batch-id",
     "collections",
+    "denied",
     "dry-run",
     "explain",
+    "fix",
     "label",
+    "last",
     "lease",
     "lock-wait",
     "max-pause",
     "mode",
+    "only",
     "overlap",
     "reads",
     "remove",
+    "since",
     "wait",
     "why",
     "yes",
