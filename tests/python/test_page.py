@@ -317,6 +317,9 @@ def test_backup_drill_and_pin_by_button(node, browser):
     page.get_by_role("button", name="Unpin").click()
     expect(page.get_by_role("link", name="Unpin")).to_have_count(0)
     assert backups(node)[0]["pinned"] is False
+    written = json.loads(server.run(node, "audit").stdout)
+    by_key = {entry["action"] for entry in written if entry["who"].startswith("key ") and entry["result"] == "done"}
+    assert by_key >= {"page.log_in", "backup", "drill", "pin"}, written
 
 
 def test_a_hold_is_seen_and_released_and_the_page_does_not_wait_at_the_gate(node, browser):
