@@ -259,6 +259,18 @@ impl Keyring {
         key.info.at(now).then(|| Arc::clone(&key.info))
     }
 
+    /// The key of this id, as long as it is valid.
+    #[must_use]
+    pub fn valid(&self, id: &str, now: Timestamp) -> Option<Arc<KeyInfo>> {
+        let clock = Instant::now();
+        let keys = self.keys.read();
+        let sessions = self.sessions.read();
+        let valid = sessions.iter().filter(|session| session.until > clock);
+        let mut all = keys.iter().chain(valid.map(|session| &session.key));
+        let key = all.find(|key| key.info.id == id && key.info.at(now))?;
+        Some(Arc::clone(&key.info))
+    }
+
     /// How often the keys have changed: what was checked before the last change must be checked again.
     #[must_use]
     pub fn changes(&self) -> u64 {

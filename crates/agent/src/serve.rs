@@ -91,13 +91,14 @@ impl ServeError {
 }
 
 /// Runs a node until the shutdown future ends, then takes it down: no new connections, what is in flight
-/// ends, the engine stops by itself.
+/// ends, the engine stops by itself. `config_file` is where the configuration comes from, if from a file.
 ///
 /// # Errors
 /// When it cannot come up; nothing is left running then.
 pub async fn serve(
     config: Config,
     program: PathBuf,
+    config_file: Option<PathBuf>,
     on_ready: impl FnOnce(ReadyInfo),
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), ServeError> {
@@ -126,7 +127,7 @@ pub async fn serve(
     }
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
-    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls)?);
+    let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls, config_file)?);
     let listening = listeners.map(|listeners| Listening::start(&gateway, listeners.into()));
 
     tokio::pin!(shutdown);

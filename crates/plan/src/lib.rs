@@ -23,4 +23,8 @@ pub mod audit;
 
 pub mod metrics;
 
+pub mod history;
+
 pub mod doctor;
+
+pub mod standing;

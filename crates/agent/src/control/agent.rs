@@ -17,7 +17,7 @@ use crate::engine::{EngineError, EngineProcess};
 use crate::gate::{Gate, GateLimits};
 use crate::keys::Keyring;
 use crate::keys::vault::Vault;
-use crate::node::NodeContext;
+use crate::node::{NodeContext, Progress};
 
 /// How long a job waits for the end of the recovery.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
@@ -44,6 +44,8 @@ pub struct Agent {
     /// Whether what a crash had left is cleaned up.
     recovered: watch::Sender<bool>,
     facts: Mutex<Facts>,
+    /// What the job that is going on said last.
+    pub(super) progress: Mutex<Option<Progress>>,
     /// The hold that an operator has asked for.
     pub(super) by_hand: Mutex<Option<ByHand>>,
 }
@@ -81,6 +83,7 @@ impl Agent {
             jobs: TaskTracker::new(),
             recovered: watch::Sender::new(false),
             facts: Mutex::default(),
+            progress: Mutex::default(),
             by_hand: Mutex::default(),
         })
     }

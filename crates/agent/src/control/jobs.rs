@@ -1,6 +1,7 @@
 //! Work that takes a while: done in a task of its own, which goes on when whoever asked goes away.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -87,7 +88,14 @@ impl Agent {
     async fn carry_out(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
         self.recovered().await;
         let node = &self.context;
-        match job {
+        // Who is refused has said nothing, and takes nothing back of what the other one says.
+        let has_spoken = AtomicBool::new(false);
+        let watch: Watch<'_> = &|progress: Progress| {
+            has_spoken.store(true, Ordering::Relaxed);
+            *self.progress.lock() = Some(progress.clone());
+            watch(progress);
+        };
+        let done = match job {
             Job::Backup(request) => {
                 value(backup(node, &self.engine, &self.gate, &request, watch).await)
             }
@@ -99,7 +107,11 @@ impl Agent {
                 value(upgrade(node, &self.engine, &self.gate, &version, watch).await)
             }
             Job::Prune { dry_run } => value(prune(node, dry_run).await),
+        };
+        if has_spoken.into_inner() {
+            *self.progress.lock() = None;
         }
+        done
     }
 
     /// Begins a job whose end is all that is asked for.

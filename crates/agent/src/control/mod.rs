@@ -5,6 +5,7 @@ mod agent;
 pub mod client;
 mod hold;
 mod jobs;
+mod page;
 mod public;
 mod reply;
 mod routes;
@@ -12,5 +13,7 @@ mod socket;
 pub mod wire;
 
 pub use agent::Agent;
+pub(crate) use page::Asked;
 pub(crate) use public::public;
+pub(crate) use reply::status as reply_status;
 pub use socket::{Control, ControlError};

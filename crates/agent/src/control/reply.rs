@@ -25,7 +25,7 @@ pub(super) fn one<T: Serialize>(result: Result<T, Failure>) -> Response<Body> {
 }
 
 /// The HTTP status of a failure.
-pub(super) fn status(kind: FailureKind) -> StatusCode {
+pub(crate) fn status(kind: FailureKind) -> StatusCode {
     match kind {
         FailureKind::Usage => StatusCode::BAD_REQUEST,
         FailureKind::Unknown => StatusCode::NOT_FOUND,

@@ -246,6 +246,11 @@ impl Gate {
         }
     }
 
+    /// How many holds there have been: who asks now and then sees those in between too.
+    pub(crate) fn holds(&self) -> u64 {
+        self.inner.state.lock().hold
+    }
+
     /// Holds writes from now on, for no longer than the lease. Waits for an earlier hold to end.
     pub async fn hold_writes(&self, lease: Duration) -> Hold {
         let holder = Arc::clone(&self.inner.holder).acquire_owned().await.ok();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use http::{HeaderValue, Response};
-use qmoor_plan::access::Access;
+use qmoor_plan::access::{Access, Effect};
 
 use super::answer::{Body, GRPC_STATUS, Refusal};
 use crate::audit::Begun;
@@ -19,6 +19,7 @@ const CLIENT_GONE: u16 = 499;
 pub(super) struct AccessLine {
     counts: Arc<Requests>,
     operation: &'static str,
+    effect: Option<Effect>,
     caller: Option<Arc<KeyInfo>>,
     begun: Instant,
     held: Duration,
@@ -36,6 +37,7 @@ impl AccessLine {
         Self {
             counts,
             operation: access.operation,
+            effect: (!is_own(access.operation)).then_some(access.effect),
             caller: None,
             begun: Instant::now(),
             held: Duration::ZERO,
@@ -109,6 +111,7 @@ impl Drop for AccessLine {
             grpc_status: self.grpc_status,
             cut: self.cut,
             forbidden: self.forbidden,
+            effect: self.effect,
             took,
         });
         if let Some(begun) = self.audited.take() {
@@ -129,6 +132,11 @@ impl Drop for AccessLine {
             cut = self.cut,
         );
     }
+}
+
+/// Whether the gateway answers it by itself, now or while the engine cannot.
+fn is_own(operation: &str) -> bool {
+    ["qmoor.", "page.", "health."].iter().any(|own| operation.starts_with(own))
 }
 
 /// Why a request was not done, as far as its status tells.

@@ -19,7 +19,7 @@ use super::answer::{Body, Dialect, Refusal};
 use super::body::discard;
 use super::caller::{Peer, caller};
 use super::forward::Passage;
-use super::{health, metrics};
+use super::{health, metrics, page_door};
 use crate::control;
 use crate::engine::Endpoint;
 use crate::gate::Permit;
@@ -45,6 +45,9 @@ impl Gateway {
             Dialect::Grpc => classify_grpc(path),
         };
         let mut line = AccessLine::new(&access, Arc::clone(&self.metrics.requests));
+        if page_door::is_of_page(&access) {
+            return Ok(Box::pin(self.page(&access, request, &peer, &mut line)).await);
+        }
         let keys_seen = self.agent.keys.changes();
         let check = match self.authorize(&access, dialect, &request, &mut line) {
             Ok(check) => check,
@@ -129,6 +132,8 @@ impl Gateway {
         let needed = match access.need {
             Need::Open => return Ok(None),
             Need::Role(role) => role,
+            // The page answers before it comes to this.
+            Need::Session => return Err(Refusal::Forbidden("it needs a session".to_owned())),
         };
         let caller = caller(request.headers(), &self.agent.keys)?;
         let role = caller.role;

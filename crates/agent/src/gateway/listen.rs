@@ -52,12 +52,17 @@ impl Listening {
     #[must_use]
     pub fn start(gateway: &Arc<Gateway>, listeners: Vec<TcpListener>) -> Self {
         let tasks = TaskTracker::new();
-        let stop = CancellationToken::new();
+        let stop = gateway.stop.clone();
         let cut = CancellationToken::new();
         let places = Arc::new(Semaphore::new(gateway.limits.max_connections));
         if let Some(tls) = &gateway.tls {
             tasks.spawn(Arc::clone(tls).watch(stop.clone()));
         }
+        let watching = Arc::clone(gateway);
+        tasks.spawn(async move {
+            let Gateway { history, metrics, agent, stop, .. } = watching.as_ref();
+            history.watch(&metrics.requests, &agent.gate, stop.clone()).await;
+        });
         for listener in listeners {
             let door = Door {
                 gateway: Arc::clone(gateway),

@@ -22,6 +22,7 @@ impl Gateway {
             no_key: wrong.told,
             too_many: wrong.stopped,
             certificate_ends: self.tls.as_ref().and_then(|tls| tls.ends()),
+            forecast: self.history.forecast(),
         };
         match self.metrics.page(&self.agent, door).await {
             Ok(text) => {

@@ -9,10 +9,12 @@ mod handle;
 mod health;
 mod listen;
 mod metrics;
+mod page_door;
 mod preface;
 pub mod tls;
 mod wrong;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +22,12 @@ use parking_lot::Mutex;
 use qmoor_plan::access::Trickle;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::control::Agent;
+use crate::history::History;
 use crate::metrics::{Metrics, MetricsError};
+use crate::page;
 pub use listen::{Listening, bind};
 pub use wrong::WrongKeys;
 
@@ -85,10 +90,17 @@ pub struct Gateway {
     tls: Option<Arc<tls::Tls>>,
     /// What has been answered, and how it is told.
     metrics: Metrics,
+    /// What the node remembers of itself.
+    history: Arc<History>,
+    /// The status page.
+    page: page::Page,
+    /// Ends what would go on for ever when the gateway does.
+    stop: CancellationToken,
 }
 
 impl Gateway {
-    /// A gateway in front of the node's engine.
+    /// A gateway in front of the node's engine. The file of the configuration, if there is one, is for the checks that the
+    /// status page shows.
     ///
     /// # Errors
     /// When the list of metrics is wrong.
@@ -96,12 +108,30 @@ impl Gateway {
         agent: Arc<Agent>,
         limits: Limits,
         tls: Option<Arc<tls::Tls>>,
+        config_file: Option<PathBuf>,
     ) -> Result<Self, MetricsError> {
         let waiting = Semaphore::new(agent.config.gateway.max_held);
         let engine = forward::Upstream::new();
         let (wrong, metrics) = (wrong::Wrong::new(), Metrics::new()?);
         let (begun, forbidden) = (Instant::now(), Mutex::new(Trickle::new(FORBIDDEN)));
-        Ok(Self { agent, limits, engine, waiting, wrong, begun, forbidden, tls, metrics })
+        let node = &agent.config.node;
+        let history = Arc::new(History::new(node.data.clone(), &node.state));
+        let page = page::Page::new(config_file);
+        let stop = CancellationToken::new();
+        Ok(Self {
+            agent,
+            limits,
+            engine,
+            waiting,
+            wrong,
+            begun,
+            forbidden,
+            tls,
+            metrics,
+            history,
+            page,
+            stop,
+        })
     }
 
     /// How many requests had no right key, for metrics.

@@ -17,12 +17,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::access::Effect;
+use qmoor_plan::history::Forecast;
 
 use crate::control::Agent;
 use bounded::Bounded;
 use facts::Facts;
 use page::Page;
-pub(crate) use requests::{Answered, Requests};
+#[cfg(test)]
+pub(crate) use requests::answered_for_tests;
+pub(crate) use requests::{Answered, BUCKETS, Requests};
 
 /// How long anything is waited for.
 const WAIT: Duration = Duration::from_millis(100);
@@ -43,6 +46,8 @@ pub(crate) struct Door {
     pub(crate) too_many: u64,
     /// Until when the certificate in use is valid.
     pub(crate) certificate_ends: Option<Timestamp>,
+    /// When the volume will be full.
+    pub(crate) forecast: Option<Forecast>,
 }
 
 /// The counts of one gateway, and the means to write them down with the rest.
@@ -93,6 +98,7 @@ impl Metrics {
         if let Some(volume) = volume {
             volume.show(&page)?;
         }
+        volume::growth(&page, door.forecast)?;
         let mut text = page.text()?;
         text.push_str(&theirs.unwrap_or_default());
         Ok(text)

@@ -4,14 +4,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec};
-use qmoor_plan::access::Role;
+use qmoor_plan::access::{Effect, Role};
+use qmoor_plan::history::Totals;
 use qmoor_plan::metrics;
 
 use super::MetricsError;
 use super::page::{Page, opts};
 
 /// Upper bounds of the durations, in seconds: from a search in memory to a bulk upsert that was held.
-const BUCKETS: [f64; 14] =
+pub(crate) const BUCKETS: [f64; 14] =
     [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
 /// One request that is over.
@@ -29,6 +30,8 @@ pub(crate) struct Answered {
     pub(crate) cut: bool,
     /// Whether the key's role or its collections did not allow it.
     pub(crate) forbidden: bool,
+    /// What it does to the engine; nothing when the gateway answers it by itself.
+    pub(crate) effect: Option<Effect>,
     /// From its head to the end of its answer.
     pub(crate) took: Duration,
 }
@@ -39,6 +42,10 @@ pub(crate) struct Requests {
     total: IntCounterVec,
     seconds: HistogramVec,
     forbidden: AtomicU64,
+    /// The same over all operations of the engine, for the history.
+    reads: AtomicU64,
+    writes: AtomicU64,
+    buckets: [AtomicU64; BUCKETS.len() + 1],
 }
 
 impl Requests {
@@ -49,6 +56,9 @@ impl Requests {
             total: IntCounterVec::new(opts(&total), total.labels)?,
             seconds: HistogramVec::new(buckets, seconds.labels)?,
             forbidden: AtomicU64::new(0),
+            reads: AtomicU64::new(0),
+            writes: AtomicU64::new(0),
+            buckets: std::array::from_fn(|_| AtomicU64::new(0)),
         })
     }
 
@@ -61,6 +71,26 @@ impl Requests {
         self.seconds.with_label_values(&[answered.operation]).observe(seconds);
         if answered.forbidden {
             self.forbidden.fetch_add(1, Ordering::Relaxed);
+        }
+        // What is turned away at the door is no traffic.
+        let (Some(effect), Some(_)) = (answered.effect, answered.role) else { return };
+        let count = match effect {
+            Effect::Read => &self.reads,
+            Effect::Write => &self.writes,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+        if let Some(bucket) = self.buckets.get(BUCKETS.partition_point(|bound| *bound < seconds)) {
+            bucket.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// What has been counted of the engine's operations since the start.
+    pub(crate) fn totals(&self) -> Totals {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Totals {
+            reads: count(&self.reads),
+            writes: count(&self.writes),
+            buckets: self.buckets.iter().map(count).collect(),
         }
     }
 
@@ -114,19 +144,47 @@ fn class_of_code(code: tonic::Code) -> &'static str {
 }
 
 #[cfg(test)]
+impl Requests {
+    pub(crate) fn for_tests() -> Self {
+        Self::new().unwrap()
+    }
+}
+
+/// A search that took 3 ms.
+#[cfg(test)]
+pub(crate) fn answered_for_tests() -> Answered {
+    Answered {
+        role: Some(Role::Search),
+        operation: "points.query",
+        status: 200,
+        grpc_status: None,
+        cut: false,
+        forbidden: false,
+        effect: Some(Effect::Read),
+        took: Duration::from_millis(3),
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn answered(status: u16, grpc_status: Option<i32>) -> Answered {
-        Answered {
-            role: Some(Role::Search),
-            operation: "points.query",
-            status,
-            grpc_status,
-            cut: false,
-            forbidden: status == 403,
-            took: Duration::from_millis(3),
-        }
+        Answered { status, grpc_status, forbidden: status == 403, ..answered_for_tests() }
+    }
+
+    #[test]
+    fn the_history_counts_what_the_engine_was_asked_with_a_right_key() {
+        let requests = Requests::new().unwrap();
+        requests.note(&answered(200, None));
+        requests.note(&Answered { effect: Some(Effect::Write), ..answered(200, None) });
+        requests.note(&Answered { effect: None, ..answered(200, None) });
+        requests.note(&Answered { role: None, ..answered(401, None) });
+        requests.note(&Answered { took: Duration::from_secs(90), ..answered(200, None) });
+        let totals = requests.totals();
+        assert_eq!((totals.reads, totals.writes), (2, 1));
+        assert_eq!((totals.buckets[2], totals.buckets[BUCKETS.len()]), (2, 1));
+        assert_eq!(totals.buckets.iter().sum::<u64>(), 3);
     }
 
     #[test]

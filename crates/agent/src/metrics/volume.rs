@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use qmoor_plan::history::Forecast;
 use qmoor_plan::metrics;
 use rustix::fs::StatVfs;
 
@@ -16,6 +17,14 @@ pub(super) struct Volume(StatVfs);
 /// Looks at the file system below `data`. None if there is none, or it does not answer in time.
 pub(super) async fn look(looks: &Bounded, data: PathBuf, wait: Duration) -> Option<Volume> {
     looks.look(wait, move || rustix::fs::statvfs(&data)).await?.ok().map(Volume)
+}
+
+/// Where it goes, once that is known.
+pub(super) fn growth(page: &Page, forecast: Option<Forecast>) -> Result<(), MetricsError> {
+    let Some(forecast) = forecast else { return Ok(()) };
+    page.set(&metrics::VOLUME_GROWTH, forecast.growth)?;
+    let Some(days) = forecast.days_to_full else { return Ok(()) };
+    page.set(&metrics::VOLUME_DAYS, days)
 }
 
 impl Volume {

@@ -9,8 +9,10 @@ mod json_scan;
 mod limited;
 mod message_walk;
 mod name;
+mod origin;
 mod rest;
 mod scope;
+mod sessions;
 mod shapes;
 
 use std::fmt;
@@ -20,9 +22,11 @@ pub use grpc::classify_grpc;
 pub use json_scan::JsonScan;
 pub use limited::{BodyCheck, OutOfScope, limit_grpc, limit_rest};
 pub use message_walk::MessageWalk;
+pub use origin::{Sender, is_own_form};
 pub use rest::classify_rest;
 pub use scope::{NoScope, Scope};
 use serde::{Deserialize, Serialize};
+pub use sessions::{Session, Sessions, TokenHash};
 
 /// Whose key it is, the least first. A role may do all that the ones before it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -62,6 +66,9 @@ impl fmt::Display for Role {
 pub enum Need {
     /// No key.
     Open,
+    /// A session of the status page, which only a login with the admin key begins. No key does instead, so it stands
+    /// before them.
+    Session,
     /// A key of this role or a higher one.
     Role(Role),
 }
@@ -93,12 +100,13 @@ impl Access {
         Self { need: Need::Role(Role::Admin), effect: Effect::Write, operation: "unlisted" };
 }
 
-/// Whether the holder of a key of `role` may do what has this `need`.
+/// Whether the holder of a key of `role` may do what has this `need`, or begin the session that it needs.
 #[must_use]
 pub fn allows(role: Role, need: Need) -> bool {
     match need {
         Need::Open => true,
         Need::Role(least) => role >= least,
+        Need::Session => role == Role::Admin,
     }
 }
 
@@ -112,6 +120,10 @@ const fn read(role: Role, operation: &'static str) -> Access {
 
 const fn write(role: Role, operation: &'static str) -> Access {
     Access { need: Need::Role(role), effect: Effect::Write, operation }
+}
+
+const fn session(operation: &'static str) -> Access {
+    Access { need: Need::Session, effect: Effect::Read, operation }
 }
 
 #[cfg(test)]

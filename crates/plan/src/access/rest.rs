@@ -1,7 +1,7 @@
 //! The list of REST routes, those of Qdrant 1.19 and our own.
 
 use super::name::{decoded, is_id, is_name};
-use super::{Access, Role, open, read, write};
+use super::{Access, Role, open, read, session, write};
 
 use Role::{Admin, Index, Search};
 
@@ -64,6 +64,17 @@ const ROUTES: &[(&str, &str, Access)] = &[
     ("GET", "/qmoor/v1/backups", read(Admin, "qmoor.backups")),
     ("GET", "/qmoor/v1/status", read(Admin, "qmoor.status")),
     ("GET", "/qmoor/metrics", read(Admin, "qmoor.metrics")),
+
+    ("GET", "/qmoor", open("page.door")),
+    ("GET", "/qmoor/login", open("page.login")),
+    ("POST", "/qmoor/login", open("page.log_in")),
+    ("GET", "/qmoor/page.css", open("page.style")),
+    ("GET", "/qmoor/page.js", open("page.script")),
+    ("GET", "/qmoor/", session("page.home")),
+    ("GET", "/qmoor/events", session("page.events")),
+    ("GET", "/qmoor/confirm", session("page.confirm")),
+    ("POST", "/qmoor/do", session("page.do")),
+    ("POST", "/qmoor/logout", session("page.log_out")),
 
     // Before `{c}`, which it would fit.
     ("POST", "/collections/aliases", write(Admin, "aliases.update")),

@@ -15,6 +15,7 @@ fn shown(access: Access) -> String {
     let need = match access.need {
         Need::Open => "-".to_owned(),
         Need::Role(role) => role.to_string(),
+        Need::Session => "session".to_owned(),
     };
     format!("{need:7} {:5} {}", format!("{:?}", access.effect).to_lowercase(), access.operation)
 }
@@ -80,6 +81,34 @@ fn the_search_role_may_no_more_than_read_points_and_collections() {
 }
 
 #[test]
+fn what_needs_no_key_is_health_and_the_way_into_the_page() {
+    let open: Vec<&str> = routes()
+        .filter(|(_, _, access)| access.need == Need::Open)
+        .map(|(_, _, access)| access.operation)
+        .collect();
+    let page = ["page.door", "page.login", "page.log_in", "page.style", "page.script"];
+    let health = ["health.version", "health.healthz", "health.livez", "health.readyz"];
+    assert_eq!(open, [&health[..], &page[..]].concat());
+}
+
+#[test]
+fn a_session_opens_the_page_alone_and_no_key_but_the_admins_could_begin_it() {
+    for (method, pattern, access) in routes() {
+        let is_page = access.operation.starts_with("page.");
+        assert_eq!(
+            is_page,
+            pattern.starts_with("/qmoor")
+                && !pattern.contains("/v1/")
+                && pattern != "/qmoor/metrics"
+        );
+        if access.need == Need::Session {
+            assert!(is_page, "{method} {pattern}");
+            assert_eq!(Role::ALL.map(|role| allows(role, access.need)), [false, false, true]);
+        }
+    }
+}
+
+#[test]
 fn a_query_string_changes_nothing() {
     for query in ["?wait=true", "?", "?x=/snapshots", "?timeout=5&consistency=all", "?a=%2e%2e"] {
         for (method, pattern, access) in routes() {
@@ -110,6 +139,12 @@ fn whatever_is_not_on_the_list_is_a_write_of_the_admin() {
         ("GET", ""),
         ("GET", "//"),
         ("GET", "/healthz/"),
+        ("GET", "/qmoor//"),
+        ("GET", "/qmoor/login/"),
+        ("GET", "/qmoor/do"),
+        ("PUT", "/qmoor/do"),
+        ("POST", "/qmoor/"),
+        ("GET", "/qmoor/%6cogin"),
         ("GET", "/Healthz"),
         ("POST", "/healthz"),
         ("get", "/collections"),
@@ -287,7 +322,11 @@ proptest! {
         prop_assert_eq!(classify_rest(method, &format!("{host}{path}")), Access::UNLISTED);
         let ended = classify_rest(method, &format!("{path}{ending}"));
         // A name may go on; what the rest of the path is for may not change.
-        prop_assert!(ended == Access::UNLISTED || ended == access, "{}{}: {:?}", path, ending, ended);
+        let into_the_page = [access.operation, ended.operation] == ["page.door", "page.home"];
+        prop_assert!(
+            ended == Access::UNLISTED || ended == access || into_the_page,
+            "{}{}: {:?}", path, ending, ended
+        );
         let twice = classify_rest(method, &format!("{path}{path}"));
         prop_assert!(twice.need >= access.need, "{}{}: {:?}", path, path, twice);
     }

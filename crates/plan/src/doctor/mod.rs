@@ -18,7 +18,7 @@ mod storage;
 #[cfg(test)]
 mod tests;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 pub use facts::{
     Backup, Certificate, Clock, Collection, Container, Disk, Docker, Door, Drill, Engine, Facts,
@@ -58,7 +58,7 @@ pub enum At {
 }
 
 /// How good it is; the worst is the greatest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It cannot be told here, or there is nothing to tell.

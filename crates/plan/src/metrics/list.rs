@@ -114,6 +114,11 @@ them, `forbidden` what the key's role or its collections do not allow");
         "How many files the file system can have; 0 where there is no bound");
     VOLUME_INODES_FREE = gauge("qmoor_volume_inodes_free", &[],
         "How many more files it can have");
+    VOLUME_GROWTH = gauge("qmoor_volume_growth_bytes_per_day", &[],
+        "Bytes a day by which it fills, the median slope of the last 14 days; negative when it empties; not there before the \
+node has seen a whole day");
+    VOLUME_DAYS = gauge("qmoor_volume_days_to_full", &[],
+        "Days until it is full at that rate; not there when it does not fill, or not within ten years");
 }
 "TLS", "With `gateway.tls_cert` only." {
     CERTIFICATE_DAYS = gauge("qmoor_tls_certificate_days_left", &[],

@@ -23,7 +23,7 @@ pub(crate) async fn run(global: &Global, args: &cli::Serve, out: Output) -> Resu
         // Whoever started us may have closed stdout; the node goes on.
         let _ignored = tell(out, &ready);
     };
-    serve(config, program()?, ready, stop)
+    serve(config, program()?, node::config_file(global), ready, stop)
         .await
         .map_err(|error| CliError::of(&error).locked_if(error.is_busy()))
 }

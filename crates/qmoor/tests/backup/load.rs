@@ -108,7 +108,7 @@ impl Served {
         let (stop, stopped) = oneshot::channel::<()>();
         let (tell, told) = oneshot::channel();
         let on_ready = move |info| drop(tell.send(info));
-        let ended = tokio::spawn(serve(config.clone(), program(), on_ready, async {
+        let ended = tokio::spawn(serve(config.clone(), program(), None, on_ready, async {
             drop(stopped.await);
         }));
         let ready = told.await.unwrap();

@@ -64,7 +64,7 @@ pub(crate) fn config(dir: &Path) -> Config {
 pub(crate) async fn serve_once(config: Config) -> Result<(), ServeError> {
     let (ready, stop) = oneshot::channel::<()>();
     let on_ready = move |_| drop(ready);
-    serve(config, program(), on_ready, async { drop(stop.await) }).await
+    serve(config, program(), None, on_ready, async { drop(stop.await) }).await
 }
 
 impl Node {
@@ -78,7 +78,7 @@ impl Node {
         let (stop, stopped) = oneshot::channel();
         let (tell, told) = oneshot::channel();
         let on_ready = move |info| drop(tell.send(info));
-        let served = tokio::spawn(serve(config.clone(), program(), on_ready, async {
+        let served = tokio::spawn(serve(config.clone(), program(), None, on_ready, async {
             drop(stopped.await);
         }));
         let Ok(ready) = told.await else { panic!("{:?}", served.await.unwrap()) };

@@ -27,6 +27,7 @@ const PAGES: &[Page] = pages![
     "ray.md",
     "runbook.md",
     "security.md",
+    "status-page.md",
 ];
 
 /// Questions that the manual answers.

@@ -49,7 +49,7 @@ impl Running {
             // A dropped sender means stop, too.
             let _stopped = stopped.await;
         };
-        let agent = tokio::spawn(serve(config.clone(), program()?, on_ready, shutdown));
+        let agent = tokio::spawn(serve(config.clone(), program()?, None, on_ready, shutdown));
         Ok(Self { config, ready, stop, agent })
     }
 
