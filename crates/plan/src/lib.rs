@@ -22,3 +22,5 @@ pub mod retention;
 pub mod metrics;
 
 pub mod doctor;
+
+pub mod size;
