@@ -2,9 +2,9 @@
 mended as docs/runbook.md says.
 
 A fault is a generator in `FAULTS`, by the name of its alert: it sets a node up and yields, makes the fault and yields,
-and mends it. Between these the test sees that the alert is silent, fires, and is silent again. What it types to look and to
-mend must stand in the alert's section of the runbook, and what the runbook has in its `sh` blocks must be typed by one of
-them. A new alert needs a divisor in `DIVISORS` and a fault with `@fault("ItsName")`.
+and mends it. Between these the test sees that the alert is silent, fires, and is silent again. What it types to look
+and to mend must stand in the section of the runbook, and what the runbook has in its `sh` blocks must be typed by
+one of them. A new alert needs a divisor in `DIVISORS` and a fault with `@fault("ItsName")`.
 """
 
 import json
