@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 import re
+import ssl
 import time
 
 import httpx
@@ -147,7 +148,8 @@ def busy(tmp_path):
     authority.sign(cert, key, days=90)
     running = server.start_node(tmp_path, f"tls_cert = {json.dumps(str(cert))}\ntls_key = {json.dumps(str(key))}\n")
     try:
-        with httpx.Client(base_url=f"https://{running.ready['http']}", verify=str(authority.certificate)) as client:
+        trusted = ssl.create_default_context(cafile=authority.certificate)
+        with httpx.Client(base_url=f"https://{running.ready['http']}", verify=trusted) as client:
             yield running, client, authority.certificate
     finally:
         running.stop()
