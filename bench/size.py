@@ -1,9 +1,9 @@
 """Compares what `qmoor size` says with a node that has so many points.
 
-For each case a node is filled through its gateway with random vectors, a text and a document's name as payload, an index on
-that name, and UUIDs, as `qmoor index` makes them. Once all is indexed, and once more after a restart and some searches, the
-memory of the agent and the engine is read from /proc, and what the data takes on the disk from its blocks. Prints a
-table of predicted and measured, and with --json the figures as the last line.
+For each case a node is filled through its gateway with random vectors, a text and a document's name as payload, an
+index on that name, and UUIDs, as `qmoor index` makes them. Once all is indexed, and once more after a restart and some
+searches, the memory of the agent and the engine is read from /proc, and what the data takes on the disk from its
+blocks. Prints a table of predicted and measured, and with --json the figures as the last line.
 """
 
 import argparse
@@ -95,10 +95,12 @@ class Memory:
 
 @dataclass
 class Peak:
-    """The most of its own memory that a process was seen to have."""
+    """The most of its own memory that a process was seen to have, and the most that its data took."""
 
     pid: int
+    data: Path
     own: int = 0
+    disk: int = 0
     _ended: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self):
@@ -110,6 +112,7 @@ class Peak:
         while not self._ended.wait(LOOK_EVERY):
             with contextlib.suppress(OSError, KeyError):
                 self.own = max(self.own, Memory.of(self.pid).own)
+            self.disk = max(self.disk, blocks(self.data))
 
     def __exit__(self, *_):
         self._ended.set()
@@ -161,12 +164,12 @@ def search(client, case):
         client.query_points(COLLECTION, rng.standard_normal(case.dim, dtype=np.float32), limit=10)
 
 
-def blocks(folder):
+def blocks(folder, without=None):
     """What the files in a folder take on the disk. Files come and go."""
     total = 0
     for path in folder.rglob("*"):
         with contextlib.suppress(OSError):
-            if path.is_file():
+            if path.is_file() and without not in path.parts:
                 total += path.stat().st_blocks * 512
     return total
 
@@ -192,23 +195,22 @@ def line(lines, part):
 def measure(case, directory):
     """Loads a node, and what was predicted and measured of it, in bytes."""
     said = predict(case)
-    system = line(said["memory"], "the system")
-    rebuild = line(said["memory"], "a segment while it is rebuilt")
+    process = sum(one["bytes"] for one in said["memory"] if one["held"] == "process")
+    system, state = line(said["memory"], "the system"), line(said["disk"], "journal, log, keys")
+    deleted = line(said["disk"], "deleted and replaced")
     began = time.monotonic()
     node = served.Server(directory, "gateway")
     try:
         agent, engine = processes(node)
-        empty = Memory.of(agent) + Memory.of(engine)
-        with Peak(engine) as peak, contextlib.closing(connect(node)) as client:
+        with Peak(engine, directory / "node/data") as peak, contextlib.closing(connect(node)) as client:
             fill(client, case)
             loaded = time.monotonic()
             node.until_indexed(COLLECTION, case.points)
             indexed = time.monotonic()
             node.until_idle()
             search(client, case)
-        built = Memory.of(engine)
-        most = built.most + Memory.of(agent).most
-        disk = blocks(directory / "node/data")
+        most = peak.own + Memory.of(agent).own
+        resident = Memory.of(engine).most
     finally:
         node.stop()
     node = served.Server(directory, "gateway", keys=node.keys)
@@ -219,22 +221,21 @@ def measure(case, directory):
         node.until_idle()
         agent, engine = processes(node)
         quiet = Memory.of(agent) + Memory.of(engine)
+        disk = blocks(directory / "node/data", without="wal")
     finally:
         node.stop()
     return {
         "case": str(case),
         "load_s": loaded - began,
         "index_s": indexed - loaded,
-        "empty_own": empty.own,
-        "built_own": built.own,
-        "peak_own": peak.own,
+        "resident_most": resident,
         "figures": {
-            "processes, quiet": (said["process_bytes"] - system, quiet.own),
+            "process memory, quiet": (said["process_bytes"] - system, quiet.own),
+            "process memory, most while loading": (process - system, most),
             "files in memory, quiet": (said["cache_bytes"], quiet.files),
-            "most memory, loading": (said["memory_bytes"] - system, most),
-            "data on the disk": (said["data_bytes"], disk),
+            "data on the disk, quiet": (said["data_bytes"], disk),
+            "most on the disk, while loading": (said["disk_bytes"] - state - deleted, peak.disk),
         },
-        "rebuild": rebuild,
     }
 
 

@@ -1,6 +1,6 @@
 //! What the volume is for.
 
-use super::measured::{LINKS_FILLED, PAYLOAD_INDEX, POINT_DISK, SPARSE_INDEX, SPARSE_KEPT};
+use super::measured::{COPIES, LINKS_FILLED, PAYLOAD_INDEX, POINT_DISK, SPARSE_INDEX, SPARSE_KEPT};
 use super::{Contents, FLOAT, Held, Line, Quantization};
 
 /// The block in which payloads are kept: the last one of each is not full.
@@ -75,8 +75,10 @@ pub(super) fn lines(of: &Contents) -> Vec<Line> {
         line(
             "a segment while it is rebuilt",
             Held::Room,
-            largest,
-            "the largest one is written anew beside itself".to_owned(),
+            COPIES * largest,
+            format!(
+                "the largest one beside itself, {COPIES} times until the old ones go; measured"
+            ),
         ),
         line("journal, log, keys", Held::Room, STATE, "state/ of the node".to_owned()),
     ]);

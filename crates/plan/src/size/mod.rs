@@ -202,7 +202,7 @@ pub fn estimate(contents: Contents) -> Result<Estimate, SizeError> {
         (total(&disk, |_| true), total(&disk, |line| line.held == Held::Disk));
     let machines = machine::that_fit(memory_bytes);
     let advised = machine::cheapest(&machines).copied();
-    let quiet = |held| total(&memory, |line| line.held == held && line.part != memory::REBUILD);
+    let quiet = |held| total(&memory, |line| line.held == held && memory::is_quiet(line));
     let (process_bytes, cache_bytes) = (quiet(Held::Process), quiet(Held::Cache));
     let volume = volume::advise(disk_bytes, data_bytes, cache_bytes, advised.as_ref());
     Ok(Estimate {
