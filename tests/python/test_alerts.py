@@ -45,6 +45,7 @@ DIVISORS = {
     "QmoorNoProvenBackup": 40_000,
     "QmoorDiskFilling": 600,
     "QmoorRequestsShed": 100,
+    "QmoorWrongKeys": 100,
     "QmoorCertificateEnds": 1200,
 }
 FAULTS = []
@@ -397,6 +398,23 @@ def a_hold_was_left_on(patient):
     patient.type("qmoor status")
     patient.type("qmoor backups")
     patient.type("qmoor release")
+    assert patient.search() == 200
+
+
+@fault("QmoorWrongKeys")
+def a_client_goes_on_with_a_key_that_was_replaced(patient):
+    patient.admit().fill()
+    (old,) = [key["id"] for key in patient.verb("keys", "list") if key["role"] == "search"]
+    yield
+    fresh = patient.verb("keys", "rotate", "search")["key"]
+    patient.verb("keys", "revoke", old)
+    # Twenty are told, and the rest is told to stop.
+    assert {patient.search() for _ in range(40)} == {401, 429}
+    yield
+    assert old not in patient.type("qmoor keys list")
+    assert runbook.says(patient.section, "journalctl -u qmoor --grep 'key=\"-\"'")
+    assert re.search(r'key="-".* status=429', patient.node.tail())
+    patient.keys["search"] = fresh
     assert patient.search() == 200
 
 

@@ -15,9 +15,8 @@ const THREADS: u64 = 8;
 /// What is deleted or replaced stays until it is so many hundredths of a segment (`deleted_threshold`).
 const DELETED: u64 = 20;
 
-/// Log files of a collection, and what they are while a batch is written: 32 MiB each, one in use, one made ahead, and what
-/// has not been flushed yet.
-const LOG: u64 = 128 << 20;
+/// Log files of a collection: two of 32 MiB in the docker engine, of 8 MiB in the embedded one.
+const LOG: u64 = 64 << 20;
 
 /// Journal, log of the engine, keys.
 const STATE: u64 = 64 << 20;
@@ -65,7 +64,12 @@ pub(super) fn lines(of: &Contents) -> Vec<Line> {
     let data: u64 = lines.iter().map(|line| line.bytes).sum();
     let largest = largest_segment(of, data);
     lines.extend([
-        line("write-ahead log", Held::Room, LOG, "while batches are written".to_owned()),
+        line(
+            "write-ahead log",
+            Held::Room,
+            LOG,
+            "two files of 32 MiB, longer for a moment where a batch is large".to_owned(),
+        ),
         line(
             "deleted and replaced",
             Held::Room,

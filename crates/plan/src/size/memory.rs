@@ -72,20 +72,20 @@ fn built(of: &Contents) -> [Line; 2] {
     let [graph, segment] = BUILT;
     let points = segment_points(of);
     let links = if of.m == 0 { 0 } else { 2 * of.m * LINK_BUILT + POINT_BUILT };
-    let copy = of.dim * FLOAT;
+    let each = links + of.quantization.bytes(of.dim);
     [
         Line {
             part: graph,
             held: Held::Process,
-            bytes: BUILDING + points * of.vectors * links,
+            bytes: BUILDING + points * of.vectors * each,
             why: format!(
-                "{points} points x {links} bytes: links not packed yet, batches; measured"
+                "{points} points x {each} bytes: links not packed yet, new quantized copy; measured"
             ),
         },
         Line {
             part: segment,
             held: Held::Cache,
-            bytes: points * of.vectors * copy,
+            bytes: points * of.vectors * of.dim * FLOAT,
             why: format!("{points} points of the largest segment, vectors once more"),
         },
     ]
