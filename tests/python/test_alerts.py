@@ -387,6 +387,34 @@ def the_disk_of_the_data_is_full(patient):
     assert patient.points() == POINTS
 
 
+@fault("QmoorDiskFilling")
+def the_image_of_the_volume_is_too_small(patient):
+    """The disk that the agent itself makes larger. Needs root and a loop device, as such a volume does."""
+    if os.geteuid() != 0 or not Path("/dev/loop-control").exists():
+        pytest.skip("SKIPPED: not root, or no loop devices, so no image was full")
+    mount = patient.directory / "qmoor-data/volume"
+    patient.admit('[volume]\nkind = "image"\nsize = "512MiB"\n').fill()
+    try:
+        yield
+        fill_up(mount / "ballast", leave=16 << 20)
+        yield
+        assert patient.node.stop() == 0
+        larger = patient.config.read_text().replace("512MiB", "3GiB")
+        assert runbook.says(patient.section, "volume.size")
+        patient.config.write_text(larger)
+        patient.start()
+        assert patient.points() == POINTS
+    finally:
+        if patient.node is not None and patient.node.process.poll() is None:
+            patient.node.stop()
+        # The volume of a node stays mounted, for the next start; nobody starts this one again.
+        subprocess.run(["umount", mount], check=False, capture_output=True, timeout=30)
+        image = mount.with_name("volume.img")
+        loops = subprocess.run(["losetup", "-n", "-O", "NAME", "-j", image], check=True, capture_output=True, text=True)
+        for loop in loops.stdout.split():
+            subprocess.run(["losetup", "-d", loop], check=True, timeout=30)
+
+
 @fault("QmoorRequestsShed")
 def a_hold_was_left_on(patient):
     patient.admit('hold_budget = "100ms"\n').fill()

@@ -9,6 +9,8 @@ mod measured;
 mod memory;
 mod volume;
 
+use std::ops::RangeInclusive;
+
 use serde::Serialize;
 
 pub use machine::{MACHINES, Machine};
@@ -174,25 +176,27 @@ pub struct SizeError {
     pub must: String,
 }
 
-/// The least and the most of each number, by its flag.
-const BOUNDS: [(&str, fn(&Contents) -> u64, u64, u64); 7] = [
-    ("--points", |of| of.points, 1, 10_000_000_000),
-    ("--dim", |of| of.dim, 1, 65_536),
-    ("--vectors", |of| of.vectors, 1, 64),
-    ("--m", |of| of.m, 0, 512),
-    ("--payload-bytes", |of| of.payload_bytes, 0, 16 << 20),
-    ("--payload-indexes", |of| of.payload_indexes, 0, 256),
-    ("--sparse", |of| of.sparse, 0, 65_536),
-];
+/// Each number by its flag, and what it may be.
+fn bounds(of: &Contents) -> [(&'static str, u64, RangeInclusive<u64>); 7] {
+    [
+        ("--points", of.points, 1..=10_000_000_000),
+        ("--dim", of.dim, 1..=65_536),
+        ("--vectors", of.vectors, 1..=64),
+        ("--m", of.m, 0..=512),
+        ("--payload-bytes", of.payload_bytes, 0..=16 << 20),
+        ("--payload-indexes", of.payload_indexes, 0..=256),
+        ("--sparse", of.sparse, 0..=65_536),
+    ]
+}
 
 /// What `contents` come to.
 ///
 /// # Errors
 /// When a number is out of range.
 pub fn estimate(contents: Contents) -> Result<Estimate, SizeError> {
-    for (what, number, least, most) in BOUNDS {
-        if !(least..=most).contains(&number(&contents)) {
-            return Err(SizeError { what, must: format!("{least} to {most}") });
+    for (what, number, range) in bounds(&contents) {
+        if !range.contains(&number) {
+            return Err(SizeError { what, must: format!("{} to {}", range.start(), range.end()) });
         }
     }
     let memory = memory::lines(&contents);
@@ -204,7 +208,8 @@ pub fn estimate(contents: Contents) -> Result<Estimate, SizeError> {
     let advised = machine::cheapest(&machines).copied();
     let quiet = |held| total(&memory, |line| line.held == held && memory::is_quiet(line));
     let (process_bytes, cache_bytes) = (quiet(Held::Process), quiet(Held::Cache));
-    let volume = volume::advise(disk_bytes, data_bytes, cache_bytes, advised.as_ref());
+    let volume =
+        volume::advise(disk_bytes, data_bytes, total(&memory, memory::is_read), advised.as_ref());
     Ok(Estimate {
         advice: advice(&contents, advised.as_ref()),
         contents,

@@ -109,6 +109,13 @@ fn the_volume_has_room_and_is_no_faster_than_its_machine() {
 }
 
 #[test]
+fn a_start_reads_the_copy_of_the_vectors_too() {
+    let on_disk = Contents { on_disk: true, points: 50 * MILLION, ..usual() };
+    let scalar = Contents { quantization: Quantization::Scalar, ..on_disk };
+    assert!(of(scalar).volume.warm_seconds > 2 * of(on_disk).volume.warm_seconds);
+}
+
+#[test]
 fn nonsense_is_refused_by_its_name() {
     let refused = |contents| estimate(contents).unwrap_err().what;
     assert_eq!(refused(Contents { points: 0, ..usual() }), "--points");

@@ -22,7 +22,7 @@ const IOPS: u64 = 3000;
 /// A MiB a second needs so many operations a second.
 const IOPS_PER_MIB: u64 = 4;
 
-/// Seconds in which the cache should be warm after a start of the machine.
+/// Seconds in which all that belongs into memory should be there after a start of the machine.
 const WARM_IN: u64 = 600;
 
 /// Seconds in which all of the data should be read once, for a first backup into a repository or a verification.
@@ -39,18 +39,18 @@ pub struct Volume {
     pub throughput_mib: u64,
     /// MiB a second of which both the volume and the machine are capable.
     pub effective_mib: u64,
-    /// Seconds to read what belongs into the cache, after a start of the machine.
+    /// Seconds to read what belongs into memory, after a start of the machine.
     pub warm_seconds: u64,
     /// Seconds to read all of the data once, at least: a first backup into a repository, or a verification.
     pub read_seconds: u64,
 }
 
-/// The volume for so much, on such a machine.
-pub(super) fn advise(disk: u64, data: u64, cache: u64, machine: Option<&Machine>) -> Volume {
+/// The volume for so much disk, of which so much is data and so much is read into memory at a start, on such a machine.
+pub(super) fn advise(disk: u64, data: u64, read: u64, machine: Option<&Machine>) -> Volume {
     let wanted = disk / (100 - FREE_PERCENT) * 100;
     let size_gib = wanted.div_ceil(GIB).div_ceil(STEP_GIB) * STEP_GIB;
     let of_machine = machine.map_or(u64::MAX, |machine| machine.ebs_mbps * 1_000_000 / 8 / MIB);
-    let needed = (cache / WARM_IN).max(data / READ_IN).div_ceil(MIB);
+    let needed = (read / WARM_IN).max(data / READ_IN).div_ceil(MIB);
     let [free, .., most] = THROUGHPUTS;
     let enough = THROUGHPUTS.into_iter().find(|offered| *offered >= needed).unwrap_or(most);
     // What the machine cannot take is not worth paying for.
@@ -63,7 +63,7 @@ pub(super) fn advise(disk: u64, data: u64, cache: u64, machine: Option<&Machine>
         iops: IOPS.max(throughput_mib * IOPS_PER_MIB),
         throughput_mib,
         effective_mib,
-        warm_seconds: seconds(cache),
+        warm_seconds: seconds(read),
         read_seconds: seconds(data),
     }
 }

@@ -73,7 +73,7 @@ fn text(estimate: &Estimate) -> String {
     let _ignored = write!(
         text,
         "volume: {} GiB gp3, {} IOPS, {} MiB/s: the disk above with 30 % left free\n\
-         at {} MiB/s: {} to read the vectors into memory after a start, {} to read all of the data once",
+         at {} MiB/s: {} to fill the memory after a start, {} to read all of the data once",
         volume.size_gib,
         volume.iops,
         volume.throughput_mib,
