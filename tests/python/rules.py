@@ -55,4 +55,4 @@ def masked(text):
     """The file without its durations."""
     for pattern in (FOR, RANGE):
         text = pattern.sub("DURATION", text)
-    return re.sub(r"(?<=> )\d+\.\d+(?=$|\n)|(?<=, )\d+\.\d+(?=\))", "SECONDS", SECONDS.sub("SECONDS", text))
+    return re.sub(r"(?<=[<>] )\d+\.\d+(?=$|\n)|(?<=, )\d+\.\d+(?=\))", "SECONDS", SECONDS.sub("SECONDS", text))

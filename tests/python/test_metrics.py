@@ -24,6 +24,8 @@ RUNBOOK = ROOT / "docs/runbook.md"
 DASHBOARD = ROOT / "monitoring/grafana.json"
 # What Grafana puts in the place of its variables: what is chosen above the panels, and a window of some scrapes.
 CHOSEN = {"$job": "qmoor", "$instance": ".+", "$__rate_interval": "20s"}
+# Expressions that have no answer on a node that is well, each with the reason.
+SILENT = {}
 TESTS = [ALERTS.with_name("alerts_test.yml"), ALERTS.with_name("alerts_days_test.yml")]
 
 
@@ -176,7 +178,7 @@ def test_every_panel_of_the_dashboard_asks_a_query_that_has_an_answer(busy, tmp_
         server.verb(node, "hold", "--lease", "10m")
         query = {"query": [1, 2, 3, 4], "limit": 1}
         missing, numbers = expressions(), itertools.count()
-        assert len(missing) > 30
+        assert len(missing) > 30 and set(SILENT) <= set(missing)
 
         def all_answered():
             assert ask("POST", "/collections/c/points/query", query, search) == 200
@@ -185,10 +187,10 @@ def test_every_panel_of_the_dashboard_asks_a_query_that_has_an_answer(busy, tmp_
                 values = [float(one["value"][1]) for one in prometheus.get("query", query=expression)["result"]]
                 if any(not math.isnan(value) for value in values):
                     del missing[place]
-            return not missing
+            return set(missing) <= set(SILENT)
 
         try:
             prometheus.until(all_answered, deadline=90)
         except AssertionError:
-            pytest.fail(f"no data for {sorted(missing)}")
+            pytest.fail(f"no data for {sorted(set(missing) - set(SILENT))}")
         server.verb(node, "release")
