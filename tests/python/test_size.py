@@ -13,8 +13,10 @@ import size
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(300)]
 
-# How far a figure may be off, up or down. On a node so small the fixed parts count, which are rounded up.
-FACTOR = 2.0
+# How far a figure may be off, down and up. On a node so small the fixed parts count, which are rounded up.
+FACTOR = (2.0, 2.0)
+# The most that rebuilding takes on the disk is the worst case, in which the log is full too. It must not be too little.
+WORST_CASE = (1.5, 4.0)
 
 
 def run(*arguments):
@@ -24,12 +26,9 @@ def run(*arguments):
 
 def test_what_is_said_is_what_a_node_of_20_000_points_needs(tmp_path):
     measured = size.measure(size.Case(20_000, 256), tmp_path)
-    off = {
-        title: (said, seen)
-        for title, (said, seen) in measured["figures"].items()
-        if not 1 / FACTOR <= said / seen <= FACTOR
-    }
-    assert off == {}
+    for title, (said, seen) in measured["figures"].items():
+        down, up = WORST_CASE if title.startswith("most on the disk") else FACTOR
+        assert 1 / down <= said / seen <= up, (title, said, seen)
     assert len(measured["figures"]) == 5
 
 
