@@ -423,7 +423,8 @@ def a_hold_was_left_on(patient):
     patient.verb("hold", "--reads", "--lease", "10m", "--why", "left on")
     assert [patient.search() for _ in range(3)] == [429] * 3
     yield
-    patient.type("qmoor status")
+    node = json.loads(patient.type("qmoor --json status"))["node"]
+    assert node["gate"]["phase"] == "all_held" and node["busy"]["why"] == "left on"
     patient.type("qmoor backups")
     patient.type("qmoor release")
     assert patient.search() == 200
