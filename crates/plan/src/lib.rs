@@ -28,3 +28,5 @@ pub mod history;
 pub mod doctor;
 
 pub mod standing;
+
+pub mod size;

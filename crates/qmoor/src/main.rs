@@ -79,6 +79,7 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
         Verb::Keys(args) => runtime()?.block_on(verbs::keys::run(&global, args, out)),
         Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
         Verb::ThawWatchdog(args) => runtime()?.block_on(verbs::thaw_watchdog::run(args)),
+        Verb::Size(args) => verbs::size::run(&args, out),
         Verb::Render(args) => verbs::render::run(&global, &args, out),
         Verb::Completions(args) => verbs::completions::run(&args, out),
     }

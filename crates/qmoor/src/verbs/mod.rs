@@ -22,6 +22,7 @@ pub(crate) mod render;
 pub(crate) mod restore;
 pub(crate) mod search;
 pub(crate) mod serve;
+pub(crate) mod size;
 mod stack;
 pub(crate) mod status;
 pub(crate) mod thaw_watchdog;

@@ -23,6 +23,7 @@ const PAGES: &[Page] = pages![
     "gateway.md",
     "indexing.md",
     "metrics.md",
+    "operations.md",
     "quickstart.md",
     "ray.md",
     "runbook.md",
