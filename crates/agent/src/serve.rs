@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use qmoor_plan::config::Config;
+use qmoor_plan::notify::Event;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
@@ -22,11 +23,14 @@ use crate::keys::{Keyring, KeysError, NewKeys};
 use crate::metrics::MetricsError;
 use crate::node::NodeContext;
 use crate::recover;
+use crate::schedule;
 use crate::supervise::supervise;
 use crate::upgrade;
 
 /// How long the control socket may finish what it was asked.
 const CONTROL_END: Duration = Duration::from_secs(5);
+/// How long messages that still wait may take to be sent.
+const NOTIFY_END: Duration = Duration::from_secs(3);
 /// The pause before an engine whose data is held is tried again.
 const FIRST_START_PAUSE: Duration = Duration::from_millis(250);
 /// What an engine ends with when another process has its data open.
@@ -120,6 +124,7 @@ pub async fn serve(
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
     let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls)?);
+    agent.notify.start();
     let listening = listeners.map(|listeners| Listening::start(&gateway, listeners.into()));
 
     tokio::pin!(shutdown);
@@ -137,6 +142,10 @@ pub async fn serve(
         tracing::warn!("a backup or restore was not done; the next start puts things right");
     }
     control.end(CONTROL_END).await;
+    if let Err(error @ ServeError::Engine(_)) = &outcome {
+        agent.notify.tell(Event::EngineDown, None, None, error.to_string());
+    }
+    agent.notify.end(NOTIFY_END).await;
     outcome?;
     // Without a gateway clients talk to the container itself, and need no agent.
     if !agent.config.gateway.enabled {
@@ -174,7 +183,8 @@ async fn run(
             Box::pin(vault.watch(&agent.keys)).await;
         }
     };
-    let ((), (), ()) = tokio::join!(cleaned, supervise(agent), other_keys);
+    let ((), (), (), ()) =
+        tokio::join!(cleaned, supervise(agent), other_keys, Box::pin(schedule::run(agent)));
     Ok(())
 }
 

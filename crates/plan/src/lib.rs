@@ -21,4 +21,8 @@ pub mod retention;
 
 pub mod metrics;
 
+pub mod schedule;
+
+pub mod notify;
+
 pub mod doctor;

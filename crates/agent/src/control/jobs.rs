@@ -9,6 +9,9 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use jiff::Timestamp;
+use qmoor_plan::notify::By;
+use qmoor_plan::schedule::Work;
 use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 
@@ -33,6 +36,9 @@ const BEGUN_POLL: Duration = Duration::from_millis(10);
 /// How long the end of a job waits for a slow reader.
 const LAST_WORD: Duration = Duration::from_secs(30);
 
+/// Why a backup by schedule is made, in its journal.
+const SCHEDULED: &str = "schedule";
+
 /// What can be asked for.
 #[derive(Debug, Clone)]
 pub(super) enum Job {
@@ -52,17 +58,23 @@ pub(super) enum Job {
 }
 
 impl Agent {
-    async fn run(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+    async fn run(&self, job: Job, by: By, watch: Watch<'_>) -> Result<Value, Failure> {
         self.recovered().await;
-        let node = &self.context;
+        let (node, begun) = (&self.context, Timestamp::now());
         match job {
             Job::Backup(request) => {
-                value(backup(node, &self.engine, &self.gate, &request, watch).await)
+                let made = backup(node, &self.engine, &self.gate, &request, watch).await;
+                self.tell_of_backup(by, begun, &made);
+                value(made)
             }
             Job::Restore(id) => value(
                 restore(node, Some(&self.engine), Some(&self.gate), id.as_deref(), watch).await,
             ),
-            Job::Drill(id) => value(drill(node, id.as_deref(), watch).await),
+            Job::Drill(id) => {
+                let made = drill(node, id.as_deref(), watch).await;
+                self.tell_of_drill(by, id, &made);
+                value(made)
+            }
             Job::Upgrade(version) => {
                 value(upgrade(node, &self.engine, &self.gate, &version, watch).await)
             }
@@ -70,12 +82,31 @@ impl Agent {
         }
     }
 
+    /// Makes what a schedule asks for, and returns at its end. It goes on when this is dropped.
+    pub(crate) async fn run_scheduled(self: &Arc<Self>, work: Work) -> Result<(), Failure> {
+        let (mode, why) = (self.config.schedule.mode, SCHEDULED.to_owned());
+        let job = match work {
+            Work::Backup => Job::Backup(BackupRequest { mode, why, ..BackupRequest::default() }),
+            Work::Drill => Job::Drill(None),
+        };
+        let agent = Arc::clone(self);
+        let made = self.jobs.spawn(async move {
+            let outcome = agent.run(job, By::Schedule, &|_| {}).await;
+            // One that found the node busy has not been made yet.
+            if !matches!(&outcome, Err(failure) if failure.kind == FailureKind::Busy) {
+                agent.schedules.ended(work).await;
+            }
+            outcome.map(|_| ())
+        });
+        made.await.unwrap_or_else(|_| Err(broke_off()))
+    }
+
     /// Begins a job whose end is all that is asked for.
     pub(super) fn begin(self: &Arc<Self>, job: Job) -> oneshot::Receiver<Result<Value, Failure>> {
         let (done, result) = oneshot::channel();
         let agent = Arc::clone(self);
         self.jobs.spawn(async move {
-            let outcome = agent.run(job, &|_| {}).await;
+            let outcome = agent.run(job, By::Hand, &|_| {}).await;
             // Nobody may be waiting any more; the journal and the log have it.
             let _unheard = done.send(outcome);
         });
@@ -130,7 +161,7 @@ impl Agent {
                     let _full_or_gone = sender.try_send(Line::Event(event));
                 }
             };
-            let last = match agent.run(job, &watch).await {
+            let last = match agent.run(job, By::Hand, &watch).await {
                 Ok(value) => Line::Done(value),
                 Err(failure) => Line::Error(failure),
             };

@@ -60,6 +60,7 @@ pub(super) async fn private(
             Err(failure) => one::<()>(Err(failure)),
         },
         (&Method::POST, "/pin") => one(pin(&agent, request).await),
+        (&Method::POST, "/notify/test") => one(Ok(agent.notify.try_out().await)),
         _ => one::<()>(Err(nothing(&method, &path))),
     })
 }

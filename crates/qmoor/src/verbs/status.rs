@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
 use qmoor_agent::control::client::ClientError;
-use qmoor_agent::control::wire::Status;
+use qmoor_agent::control::wire::{ScheduleNow, Status};
 use serde_json::json;
 
 use crate::cli::Global;
@@ -96,13 +96,15 @@ fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&Back
             )
         },
     );
+    let schedules: String =
+        status.schedules.iter().map(|schedule| schedule_text(schedule, now)).collect();
     format!(
         "node         {} (qmoor {}, process {}, up for {})\n\
          address      {} (REST and gRPC), {}\n\
          engine       {engine}\n\
          data         {}\n\
          last backup  {backup}\n\
-         last drill   {drill}",
+         last drill   {drill}{schedules}",
         status.name,
         status.version,
         status.pid,
@@ -111,4 +113,21 @@ fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&Back
         at(status.grpc),
         status.data.display(),
     )
+}
+
+/// A line for the next run of a schedule.
+fn schedule_text(schedule: &ScheduleNow, now: Timestamp) -> String {
+    let next = match schedule.next {
+        Some(next) if next > now => {
+            format!("in {} ({next:.0})", super::age(next, now))
+        }
+        Some(_) => "now".to_owned(),
+        None => "not known yet".to_owned(),
+    };
+    let missed = match schedule.missed {
+        0 => String::new(),
+        missed => format!(", {missed} missed so far"),
+    };
+    let name = format!("next {}", schedule.job);
+    format!("\n{name:<13}{next}, by schedule `{}`{missed}", schedule.cron)
 }
