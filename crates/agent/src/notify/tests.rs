@@ -21,7 +21,8 @@ async fn webhook(statuses: &[u16]) -> (String, tokio::sync::mpsc::Receiver<Strin
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/s3cret", listener.local_addr().unwrap());
     let (sender, receiver) = tokio::sync::mpsc::channel(100);
-    let mut statuses = statuses.to_vec().into_iter();
+    let statuses = statuses.to_vec();
+    let mut statuses = statuses.into_iter();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -25,6 +25,7 @@ const PAGES: &[Page] = pages![
     "quickstart.md",
     "ray.md",
     "runbook.md",
+    "schedules.md",
     "security.md",
 ];
 
