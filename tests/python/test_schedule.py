@@ -251,17 +251,19 @@ def test_a_failure_is_told_with_its_reason(tmp_path):
     with Webhook() as hook:
         node = node_of(tmp_path, schedule=f'backup = "{NEW_YEAR}"', notify=f'webhook = "{hook.url}"')
         fill(node)
-        # A drill where there is no backup.
-        ended = server.run(node, "drill")
-        assert ended.returncode == 1
-        (message,) = until(lambda: hook.messages("drill_failed"))
-        assert (message["ok"], message["by"]) == (False, "hand") and "no drill: " in message["message"]
+        good = server.verb(node, "backup")["id"]
+        # That one is the measure of the next.
+        server.verb(node, "backup", "--max-pause", "1ms", code=1)
+        (message,) = until(lambda: hook.messages("backup_failed"))
+        assert (message["ok"], message["by"]) == (False, "hand")
+        assert message["message"].startswith("no backup: the pause is forecast to be "), message
+        assert message["id"] in [record["backup"] for record in begun(node)] and message["id"] != good
         # An engine that ends by itself.
         os.kill(status(node)["engine"]["pid"], 9)
         (message,) = until(lambda: hook.messages("engine_restarted"))
         assert (message["ok"], message["by"], message["id"]) == (True, None, None)
         assert node.stop() == 0, node.tail()
-        assert [message["event"] for _, _, message in hook.got] == ["drill_failed", "engine_restarted"]
+        assert [message["event"] for _, _, message in hook.got] == ["backup_failed", "engine_restarted"]
 
 
 def test_a_webhook_that_never_answers_stops_neither_backups_nor_the_end(tmp_path):
