@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import re
+import ssl
 import subprocess
 import threading
 import time
@@ -81,7 +82,7 @@ def seconds(moment):
 class Webhook:
     """Takes what is posted to it. The first answers have these statuses; with None it never answers."""
 
-    def __init__(self, *statuses):
+    def __init__(self, *statuses, tls=None):
         self.got = []
         statuses = iter(statuses)
         hook, self.released = self, threading.Event()
@@ -104,7 +105,11 @@ class Webhook:
 
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}/s3cret"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}/s3cret"
 
     def __enter__(self):
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -245,6 +250,39 @@ def test_a_webhook_is_told_after_two_faults_too_and_its_address_is_nowhere(tmp_p
         assert 'qmoor_notifications_failed_total{channel="webhook"} 0' in page
         assert node.stop() == 0, node.tail()
     assert "s3cret" not in node.log.read_text()
+
+
+def test_a_webhook_over_tls_must_have_a_certificate_that_the_system_takes(tmp_path):
+    pair = (tmp_path / "cert.pem", tmp_path / "key.pem")
+    make = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "10"]
+    names = ["-subj", "/CN=hook", "-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=CA:FALSE"]
+    subprocess.run([*make, *names, "-out", pair[0], "-keyout", pair[1]], check=True, capture_output=True)
+    with Webhook(tls=pair) as hook:
+        node = node_of(tmp_path, notify=f'webhook = "{hook.url}"')
+        ended = server.run(node, "notify", "--test")
+        assert ended.returncode == 1 and "certificate" in ended.stdout, ended.stdout
+        assert hook.got == []
+        assert node.stop() == 0, node.tail()
+        arguments = ["serve", "--config", tmp_path / "qmoor.toml", "--json"]
+        node = server.Server(arguments, node.log, {"SSL_CERT_FILE": str(pair[0])}).wait_until_ready()
+        assert server.verb(node, "notify", "--test")["webhook"]["ok"]
+        assert [message["event"] for _, _, message in hook.got] == ["test"]
+        assert node.stop() == 0, node.tail()
+
+
+def test_an_engine_that_does_not_come_up_is_told_before_the_agent_ends(tmp_path):
+    with Webhook() as hook:
+        config = tmp_path / "qmoor.toml"
+        config.write_text(
+            "[gateway]\nhttp_port = 0\ngrpc_port = 0\n"
+            f'[engine]\nstart_timeout = "1ms"\n[notify]\nwebhook = "{hook.url}"\n'
+        )
+        command = [server.BINARY, "serve", "--config", config]
+        ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+        assert ended.returncode == 1, ended.stderr
+        ((_, _, message),) = hook.got
+        assert (message["event"], message["ok"], message["by"]) == ("engine_down", False, None)
+        assert "did not become ready within 1ms" in message["message"]
 
 
 def test_a_failure_is_told_with_its_reason(tmp_path):

@@ -98,7 +98,7 @@ impl Ledger {
     }
 
     fn count(&mut self, due: Timestamp, missed: u64, now: Timestamp) {
-        self.handled = self.handled.max(due);
+        self.handled = due;
         self.missed = self.missed.saturating_add(missed);
         if missed > 0 {
             self.last_missed = Some(now);
