@@ -248,6 +248,13 @@ def test_a_webhook_is_told_after_two_faults_too_and_its_address_is_nowhere(tmp_p
         page = httpx.get(f"{node.url}/qmoor/metrics", headers={"api-key": node.ready["keys"]["admin"]}).text
         assert 'qmoor_notifications_sent_total{channel="webhook"} 2' in page
         assert 'qmoor_notifications_failed_total{channel="webhook"} 0' in page
+
+        # One that others can read is no secret any more.
+        secret.chmod(0o644)
+        trial = server.run(node, "notify", "--test")
+        assert trial.returncode == 1 and "others can read it" in trial.stdout
+        ended = server.run(node, "doctor", "--only", "secrets-modes")
+        assert ended.returncode == 1 and str(secret) in ended.stdout
         assert node.stop() == 0, node.tail()
     assert "s3cret" not in node.log.read_text()
 
