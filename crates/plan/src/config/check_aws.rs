@@ -40,7 +40,7 @@ pub(super) fn aws(config: &Config, reader: &mut Reader<'_>) {
         return;
     };
     missing(aws, reader);
-    webhook(config, reader);
+    told(config, reader);
     node(config, aws, reader);
     gp3(aws, reader);
     instance_type(aws, reader);
@@ -52,12 +52,18 @@ pub(super) fn aws(config: &Config, reader: &mut Reader<'_>) {
     }
 }
 
-/// Whoever may describe the machine reads its user data, which has this file in it.
-fn webhook(config: &Config, reader: &mut Reader<'_>) {
+/// Whoever may describe the machine reads its user data, which has this file in it, inside a template and a script.
+fn told(config: &Config, reader: &mut Reader<'_>) {
     if config.notify.webhook.is_some() {
         let message = "is set, and would be in the user data of the machine".to_owned();
         let hint = "put it into a file on the machine, and set `notify.webhook_file`";
         reader.contradiction("notify.webhook", "aws.region", message, hint);
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-@=:, ".contains(c);
+    if !config.notify.command.iter().all(|word| word.chars().all(plain)) {
+        let message = "has more than letters, digits, blanks and `/._+-@=:,`".to_owned();
+        let hint = "put what else it needs into a script on the machine";
+        reader.contradiction("notify.command", "aws.region", message, hint);
     }
 }
 

@@ -304,9 +304,9 @@ fn a_wrong_type_is_answered_with_the_right_one() {
 
 #[test]
 fn a_schedule_that_cannot_be_is_refused_with_the_reason() {
-    insta::assert_snapshot!(complaint("[schedule]\nbackup = \"0 3 * *\""), @"");
-    insta::assert_snapshot!(complaint("schedule.drill = \"0 3 30 2 *\""), @"");
-    insta::assert_snapshot!(complaint("schedule.backup = 3"), @"");
+    insta::assert_snapshot!(complaint("[schedule]\nbackup = \"0 3 * *\""), @r#"/etc/qmoor/qmoor.toml:2: schedule.backup: "0 3 * *" is no time of cron: it has not five fields, nor six (hint: minute, hour, day of the month, month, day of the week, in UTC, like "0 3 * * *")"#);
+    insta::assert_snapshot!(complaint("schedule.drill = \"0 3 30 2 *\""), @r#"/etc/qmoor/qmoor.toml:1: schedule.drill: "0 3 30 2 *" is no time of cron: no day is ever like that (hint: minute, hour, day of the month, month, day of the week, in UTC, like "0 3 * * *")"#);
+    insta::assert_snapshot!(complaint("schedule.backup = 3"), @r#"/etc/qmoor/qmoor.toml:1: schedule.backup: must be a text like "0 3 * * *", or "" for none, not 3"#);
     let config = parse("[schedule]\nbackup = \"@daily\"\njitter = \"0s\"").unwrap();
     assert_eq!(config.schedule.backup.unwrap().as_str(), "@daily");
     assert_eq!((config.schedule.jitter, config.schedule.drill), (Duration::ZERO, None));
