@@ -204,6 +204,21 @@ def test_a_run_that_was_killed_is_made_again_and_no_third_time(tmp_path):
     assert node.stop() == 0, node.tail()
 
 
+def test_nothing_is_begun_that_cannot_be_noted_first(tmp_path):
+    in_the_way = tmp_path / "qmoor-data/state/schedule-backup.json"
+    in_the_way.mkdir(parents=True)
+    node = node_of(tmp_path, schedule=f'backup = "{EVERY_SECOND}"')
+    fill(node)
+    until(lambda: "nothing is begun, because it cannot be noted" in node.log.read_text())
+    assert begun(node) == []
+    # Which is no reason for anything else to stop.
+    server.verb(node, "backup")
+    in_the_way.rmdir()
+    until(lambda: len(begun(node)) >= 2)
+    assert node.log.read_text().count("nothing is begun") == 1
+    assert node.stop() == 0, node.tail()
+
+
 def test_a_node_that_is_busy_has_a_run_wait_and_then_miss_it(tmp_path):
     with Webhook() as hook:
         node = node_of(tmp_path, schedule=f'backup = "{NEW_YEAR}"', notify=f'webhook = "{hook.url}"')

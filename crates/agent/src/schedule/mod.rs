@@ -32,6 +32,8 @@ pub struct Schedules {
 struct Line {
     cron: Cron,
     path: PathBuf,
+    /// The longest time between two of its runs, from the agent's start on.
+    interval: Duration,
     /// Nothing until it has been read.
     ledger: Mutex<Option<Ledger>>,
 }
@@ -53,7 +55,8 @@ impl Schedules {
         let line = |work: Work| {
             let cron = config.schedule.of(work)?.clone();
             let path = config.node.state.join(format!("schedule-{work}.json"));
-            Some((work, Line { cron, path, ledger: Mutex::default() }))
+            let interval = cron.interval(Timestamp::now());
+            Some((work, Line { cron, path, interval, ledger: Mutex::default() }))
         };
         Self {
             node: config.node.name.clone(),
@@ -80,12 +83,11 @@ impl Schedules {
     }
 
     pub(crate) fn known(&self) -> Vec<Known> {
-        let now = Timestamp::now();
         let of = |(work, line): (&Work, &Line)| {
             let ledger = line.ledger.lock().clone();
             Known {
                 work: *work,
-                interval: line.cron.interval(now),
+                interval: line.interval,
                 next: ledger.as_ref().and_then(|ledger| self.next(*work, line, ledger)),
                 missed: ledger.as_ref().map_or(0, |ledger| ledger.missed),
                 last_missed: ledger.as_ref().and_then(|ledger| ledger.last_missed),
@@ -136,6 +138,12 @@ impl Schedules {
     /// A run has ended, however it did.
     pub(crate) async fn ended(&self, work: Work) {
         if let Err(error) = self.change(work, Ledger::end).await {
+            // This agent knows it all the same.
+            if let Some(line) = self.lines.get(&work)
+                && let Some(ledger) = line.ledger.lock().as_mut()
+            {
+                ledger.end();
+            }
             tracing::warn!(schedule = %work, %error, "schedule: the end of a run cannot be noted; the next start of the agent makes it again");
         }
     }
