@@ -25,12 +25,14 @@ pub async fn supervise(agent: &Arc<Agent>) {
 
 async fn keep_up(agent: &Arc<Agent>) {
     let mut pause = PAUSE_FIRST;
+    let mut is_told = false;
     let mut falls = agent.engine.life().unclean_ends;
     loop {
         let waiting = Instant::now();
         let started = agent.engine.keep_up().await;
         if waiting.elapsed() >= STEADY {
             pause = PAUSE_FIRST;
+            is_told = false;
         }
         match started {
             Ok(_) => {
@@ -39,7 +41,8 @@ async fn keep_up(agent: &Arc<Agent>) {
                 let fell = agent.engine.life().unclean_ends;
                 if fell > falls {
                     falls = fell;
-                    tell_of_restart(agent, pause);
+                    tell_of_restart(agent, is_told, pause);
+                    is_told = true;
                 }
             }
             Err(error) => agent.engine_in_trouble(&error),
@@ -50,8 +53,8 @@ async fn keep_up(agent: &Arc<Agent>) {
 }
 
 /// Tells of the first of a row of restarts, and once when the row does not come to an end.
-fn tell_of_restart(agent: &Agent, pause: Duration) {
-    if pause == PAUSE_FIRST {
+fn tell_of_restart(agent: &Agent, is_told: bool, pause: Duration) {
+    if !is_told {
         let text = "the engine ended by itself and was started again".to_owned();
         agent.notify.tell(Event::EngineRestarted, None, None, text);
     } else if pause < PAUSE_LONGEST && pause * 2 >= PAUSE_LONGEST {
