@@ -25,6 +25,10 @@ pub mod metrics;
 
 pub mod history;
 
+pub mod schedule;
+
+pub mod notify;
+
 pub mod doctor;
 
 pub mod standing;

@@ -93,6 +93,8 @@ pub(crate) enum Verb {
     Pin(Pin),
     /// Bring the docker engine to another version: a backup first, checked after, taken back if anything is missing
     Upgrade(Upgrade),
+    /// Whether those who are told of failures hear it: the webhook and the command of `[notify]`
+    Notify(Notify),
     /// The keys of the gateway
     Keys(Keys),
     /// The embedded engine alone: a Qdrant-compatible server on one directory
@@ -486,6 +488,15 @@ pub(crate) struct Drill {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) lock: Patience,
+}
+
+/// `qmoor notify`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  qmoor notify --test\n  qmoor notify --test --json")]
+pub(crate) struct Notify {
+    /// Send a message now, once, and say what came back
+    #[arg(long, required = true)]
+    pub(crate) test: bool,
 }
 
 /// `qmoor prune`

@@ -76,6 +76,7 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
         Verb::Prune(args) => runtime()?.block_on(verbs::prune::run(&global, args, out)),
         Verb::Pin(args) => runtime()?.block_on(verbs::pin::run(&global, args, out)),
         Verb::Upgrade(args) => runtime()?.block_on(verbs::upgrade::run(&global, &args, out)),
+        Verb::Notify(_) => runtime()?.block_on(verbs::notify::run(&global, out)),
         Verb::Keys(args) => runtime()?.block_on(verbs::keys::run(&global, args, out)),
         Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
         Verb::ThawWatchdog(args) => runtime()?.block_on(verbs::thaw_watchdog::run(args)),

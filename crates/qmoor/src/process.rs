@@ -28,10 +28,8 @@ pub(crate) fn log(level: &str, json: bool) -> Log {
         .buffered_lines_limit(LINES)
         .thread_name("log")
         .finish(std::io::stderr());
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(writer)
-        .with_ansi(false);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(writer).with_ansi(false);
     // A second initialisation keeps the first, which is what a test wants.
     let _ignored = if json { builder.json().try_init() } else { builder.try_init() };
     Log(guard)

@@ -13,6 +13,7 @@ pub(crate) mod hold;
 pub(crate) mod index;
 pub(crate) mod init;
 pub(crate) mod keys;
+pub(crate) mod notify;
 pub(crate) mod pin;
 pub(crate) mod plan;
 pub(crate) mod prune;

@@ -27,6 +27,7 @@ const PAGES: &[Page] = pages![
     "quickstart.md",
     "ray.md",
     "runbook.md",
+    "schedules.md",
     "security.md",
     "status-page.md",
 ];
