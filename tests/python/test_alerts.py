@@ -30,6 +30,7 @@ import server
 from certificates import Authority
 from prometheus import Prometheus, promtool
 from rules import ALERTS, alerts, hastened, hastened_rule, masked
+from webhook import Webhook
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(180)]
 
@@ -47,6 +48,9 @@ DIVISORS = {
     "QmoorRequestsShed": 100,
     "QmoorWrongKeys": 100,
     "QmoorCertificateEnds": 1200,
+    "QmoorScheduledRunMissed": 2400,
+    "QmoorNotificationsFailing": 300,
+    "QmoorAuditLost": 100,
 }
 FAULTS = []
 FIRES_WITHIN = 90.0
@@ -459,6 +463,52 @@ def the_certificate_ends_tomorrow(patient):
     look = "openssl x509 -noout -enddate -subject -in PATH/OF/gateway.tls_cert"
     assert "notAfter" in patient.type(look, instead=[("PATH/OF/gateway.tls_cert", cert)])
     authority.sign(cert, key, days=90)
+
+
+@fault("QmoorScheduledRunMissed")
+def a_hold_was_left_on_over_a_scheduled_backup(patient):
+    patient.admit('[schedule]\nbackup = "*/10 * * * * *"\njitter = "0s"\n').fill()
+    until(lambda: patient.status()["last_backup"])
+    yield
+    patient.verb("hold", "--lease", "10m", "--why", "left on", "--lock-wait", "1m")
+    until(lambda: patient.status()["schedules"][0]["missed"])
+    yield
+    assert "left on" in patient.type("qmoor status")
+    patient.type("qmoor backups")
+    assert "schedule: runs were missed" in patient.node.tail()
+    patient.type("qmoor release")
+    assert patient.points() == POINTS
+
+
+@fault("QmoorNotificationsFailing")
+def the_webhook_has_moved(patient):
+    with Webhook(410) as hook:
+        patient.admit(f'[notify]\nwebhook = "{hook.url}"\non = ["success"]\n').fill()
+        yield
+        patient.verb("backup")
+        until(lambda: hook.got)
+        yield
+        # Where it answers again, a message arrives.
+        assert "200" in patient.type("qmoor notify --test")
+
+
+@fault("QmoorAuditLost")
+def the_disk_of_the_state_is_full(patient):
+    state = patient.directory / "qmoor-data/state"
+    patient.admit(small=(state, "32m"))
+    yield
+    ballast = patient.inside(state / "ballast")
+    fill_up(ballast)
+    headers = {"api-key": patient.keys["search"]}
+    assert httpx.delete(f"{patient.node.url}/collections/c", headers=headers, timeout=30).status_code == 403
+    yield
+    patient.type("df -h qmoor-data/state")
+    # The journal of systemd is this file here.
+    assert runbook.says(patient.section, "journalctl -u qmoor --grep 'audit: records could not be written'")
+    assert "audit: records could not be written" in patient.node.tail()
+    ballast.unlink()
+    assert httpx.delete(f"{patient.node.url}/collections/c", headers=headers, timeout=30).status_code == 403
+    until(lambda: "denied" in patient.type("qmoor audit --last 5"))
 
 
 def fill_up(path, leave=0):

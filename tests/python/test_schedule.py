@@ -1,13 +1,10 @@
 """Backups and drills by schedule, and who is told of them: a real node, a webhook and a command of the test."""
 
 import calendar
-import http.server
 import json
 import os
 import re
-import ssl
 import subprocess
-import threading
 import time
 
 import httpx
@@ -16,6 +13,7 @@ from qdrant_client import models as m
 
 import lanes
 import server
+from webhook import Webhook
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(300)]
 
@@ -52,7 +50,7 @@ def status(node):
 
 def schedule_of(node, job="backup"):
     (found,) = [schedule for schedule in status(node)["schedules"] if schedule["job"] == job]
-    assert set(found) == {"job", "cron", "next", "last", "missed"}
+    assert set(found) == {"job", "cron", "next", "last", "missed", "last_missed"}
     return found
 
 
@@ -77,51 +75,6 @@ def ledger(node, job="backup"):
 
 def seconds(moment):
     return calendar.timegm(time.strptime(moment[:19], "%Y-%m-%dT%H:%M:%S"))
-
-
-class Webhook:
-    """Takes what is posted to it. The first answers have these statuses; with None it never answers."""
-
-    def __init__(self, *statuses, tls=None):
-        self.got = []
-        statuses = iter(statuses)
-        hook, self.released = self, threading.Event()
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = self.rfile.read(int(self.headers["content-length"]))
-                hook.got.append((self.path, self.headers["content-type"], json.loads(body)))
-                status = next(statuses, 200)
-                if status is None:
-                    hook.released.wait()
-                    return
-                self.send_response(status)
-                self.send_header("content-length", "5")
-                self.end_headers()
-                self.wfile.write(b"heard")
-
-            def log_message(self, *_):
-                pass
-
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        if tls:
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            context.load_cert_chain(*tls)
-            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
-        self.url = f"http{'s' if tls else ''}://127.0.0.1:{self._server.server_port}/s3cret"
-
-    def __enter__(self):
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.released.set()
-        self._server.shutdown()
-        self._server.server_close()
-
-    def messages(self, event):
-        return [message for _, _, message in self.got if message["event"] == event]
 
 
 def test_backups_and_drills_are_made_by_schedule_one_after_the_other(tmp_path):

@@ -60,6 +60,9 @@ pub struct ScheduleNow {
     pub last: Option<Timestamp>,
     /// How many were missed, ever.
     pub missed: u64,
+    /// When one was last found to be missed.
+    #[serde(default)]
+    pub last_missed: Option<Timestamp>,
 }
 
 /// A backup that is being made.

@@ -14,7 +14,7 @@ use super::checks::{self, Checks};
 use super::kept::Kept;
 use crate::catalogue::{self, BackupInfo};
 use crate::control::Agent;
-use crate::control::wire::Status;
+use crate::control::wire::{ScheduleNow, Status};
 use crate::history::History;
 use crate::node::Progress;
 
@@ -190,6 +190,11 @@ fn changes_of(state: &State) -> u64 {
 }
 
 impl View {
+    /// What is done by itself, and when.
+    pub(super) fn schedules(&self) -> &[ScheduleNow] {
+        self.status.as_ref().map_or(&[], |status| &status.schedules)
+    }
+
     /// The verdict.
     pub(super) fn standing(&self) -> Standing {
         let engine = self.status.as_ref().map(|status| &status.engine);

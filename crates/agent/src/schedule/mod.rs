@@ -77,6 +77,7 @@ impl Schedules {
                 next: ledger.as_ref().and_then(|ledger| self.next(*work, line, ledger)),
                 last: ledger.as_ref().and_then(|ledger| ledger.last),
                 missed: ledger.as_ref().map_or(0, |ledger| ledger.missed),
+                last_missed: ledger.as_ref().and_then(|ledger| ledger.last_missed),
             }
         };
         self.lines.iter().map(of).collect()

@@ -39,8 +39,8 @@ pub struct Known {
     pub drill_ok: Option<bool>,
     /// Days until the volume is full, if that is in sight.
     pub days_to_full: Option<f64>,
-    /// Backups and drills of the schedule that were missed.
-    pub missed: u64,
+    /// What the schedule asks for and was missed, with no run after it that ended: `backup`, `drill`.
+    pub missed: Vec<String>,
     /// What `doctor` found: the check, its verdict, what was seen.
     pub findings: Vec<(String, Verdict, String)>,
 }
@@ -79,8 +79,8 @@ pub fn standing(known: &Known) -> Standing {
         let level = if days < DAYS_UNWELL { Level::Unwell } else { Level::Look };
         say(level, format!("the volume is full in {days:.0} days at the present rate"));
     }
-    if known.missed > 0 {
-        say(Level::Look, format!("{} scheduled runs were missed", known.missed));
+    for job in &known.missed {
+        say(Level::Look, format!("the last scheduled {job} was missed"));
     }
     let of_doctor = known.findings.iter().filter(|(id, ..)| !KNOWN_NOW.contains(&id.as_str()));
     for (id, verdict, seen) in of_doctor {
@@ -130,7 +130,7 @@ mod tests {
             (Known { days_to_full: Some(9.0), ..well() }, Level::Look),
             (Known { has_backup: Some(false), ..well() }, Level::Look),
             (Known { held_by_hand: true, ..well() }, Level::Look),
-            (Known { missed: 1, ..well() }, Level::Look),
+            (Known { missed: vec!["drill".to_owned()], ..well() }, Level::Look),
         ] {
             let seen = standing(&known);
             assert_eq!((seen.level, seen.reasons.len()), (level, 1), "{known:?}");
