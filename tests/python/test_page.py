@@ -342,6 +342,7 @@ def test_a_hold_is_seen_and_released_and_the_page_does_not_wait_at_the_gate(node
 
 
 def test_an_engine_that_cannot_come_back_is_said_to_be_down(node, browser, tmp_path):
+    server.verb(node, "backup")
     page = logged_in(browser, node)
     data = node.log.parent / "qmoor-data/data"
     data.rename(tmp_path / "aside")
@@ -352,7 +353,8 @@ def test_an_engine_that_cannot_come_back_is_said_to_be_down(node, browser, tmp_p
     expect(page.locator("#verdict strong")).to_have_text("Not well")
     (tmp_path / "aside").rename(data)
     expect(page.locator("#node .tag.good")).to_have_text("up")
-    expect(page.locator("#verdict strong")).not_to_have_text("Not well")
+    # The checks are looked at anew, and find nothing that is broken.
+    expect(page.locator("#verdict strong")).to_have_text(re.compile("Well|Look at this"))
 
 
 def test_the_checks_of_doctor_are_there(shared, browser):

@@ -9,6 +9,9 @@ const DAYS_LOOK: f64 = 14.0;
 /// What `doctor` says of these is old news: it is known of this very moment.
 const KNOWN_NOW: [&str; 2] = ["agent-up", "engine-up"];
 
+/// The check that says the same of a node without a backup.
+const BACKUP_AGE: &str = "backup-age";
+
 /// How good it is; the worst is the greatest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -69,7 +72,9 @@ pub fn standing(known: &Known) -> Standing {
     if known.drill_ok == Some(false) {
         say(Level::Unwell, "the newest drill found what it should not".to_owned());
     }
-    if known.has_backup == Some(false) {
+    let said_by_doctor =
+        known.findings.iter().any(|(id, verdict, _)| id == BACKUP_AGE && *verdict > Verdict::Pass);
+    if known.has_backup == Some(false) && !said_by_doctor {
         say(Level::Look, "there is no complete backup yet".to_owned());
     }
     if known.held_by_hand {
@@ -141,6 +146,9 @@ mod tests {
     fn the_worst_comes_first_and_the_checks_count_but_for_what_is_known_now() {
         let finding =
             |id: &str, verdict| (id.to_owned(), verdict, "as it was a minute ago".to_owned());
+        let none = Known { has_backup: Some(false), ..well() };
+        let said = vec![finding("backup-age", Verdict::Fail)];
+        assert_eq!(standing(&Known { findings: said, ..none }).reasons.len(), 1, "said once");
         let findings = vec![
             finding("engine-up", Verdict::Fail),
             finding("clock", Verdict::Warn),
