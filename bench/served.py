@@ -25,7 +25,7 @@ CHILD_DEADLINE = 3600.0
 class Server:
     """An engine with a key, or a node whose gateway is used; with each role's key."""
 
-    def __init__(self, directory, door):
+    def __init__(self, directory, door, keys=None):
         environment = dict(os.environ)
         if door == "engine":
             environment["QDRANT__SERVICE__API_KEY"] = ENGINE_KEY
@@ -46,7 +46,8 @@ class Server:
             sys.exit(f"the server did not start:\n{log.read_text()}")
         ready = json.loads(line)
         self.http, self.grpc = ready["http"], ready["grpc"]
-        self.keys = ready.get("keys") or dict.fromkeys(("admin", "index", "search"), ENGINE_KEY)
+        # A node tells its keys at its first start alone.
+        self.keys = keys or ready.get("keys") or dict.fromkeys(("admin", "index", "search"), ENGINE_KEY)
 
     def ask(self, method, path, body=None):
         data = None if body is None else json.dumps(body).encode()

@@ -1,7 +1,9 @@
 """A real Prometheus, from Debian's package, on a port that the system chose."""
 
+import json
 import os
 import re
+import signal
 import subprocess
 import threading
 import time
@@ -14,16 +16,7 @@ from server import ROOT
 ALERTS = ROOT / "monitoring/alerts.yml"
 START_DEADLINE = 60.0
 LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
-
-CONFIG = """
-global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}
-rule_files: ["{alerts}"]
-scrape_configs:
-  - job_name: qmoor
-    metrics_path: /qmoor/metrics
-    authorization: {{credentials_file: "{key}"}}
-    static_configs: [{{targets: ["{target}"]}}]
-"""
+LOOK_EVERY = 0.05
 
 
 def promtool(*arguments, given=None):
@@ -35,22 +28,20 @@ def promtool(*arguments, given=None):
 
 
 class Prometheus:
-    """Scrapes one node, and evaluates the alerts, once a second."""
+    """Scrapes nodes as the job `qmoor`, and evaluates rules, both `every` so often."""
 
-    def __init__(self, directory, target, key):
-        directory = Path(directory)
-        secret = directory / "key"
-        with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
-            file.write(key)
-        config = directory / "prometheus.yml"
-        config.write_text(CONFIG.format(alerts=ALERTS, key=secret, target=target))
-        promtool("check", "config", config)
-        self.log = []
+    def __init__(self, directory, target=None, key=None, *, rules=ALERTS, every="1s"):
+        self.directory = Path(directory)
+        self.config = self.directory / "prometheus.yml"
+        self.rules, self.every, self.jobs, self.log = rules, every, [], []
+        if target is not None:
+            self._job(target, key)
+        self._configure()
         self.process = subprocess.Popen(
             [
                 "prometheus",
-                f"--config.file={config}",
-                f"--storage.tsdb.path={directory / 'tsdb'}",
+                f"--config.file={self.config}",
+                f"--storage.tsdb.path={self.directory / 'tsdb'}",
                 "--web.listen-address=127.0.0.1:0",
             ],
             stdout=subprocess.DEVNULL,
@@ -65,6 +56,45 @@ class Prometheus:
             raise AssertionError("prometheus did not start:\n" + "".join(self.log))
         self.client = httpx.Client(base_url=self.url, timeout=30)
         self.until(lambda: self.client.get("/-/ready").status_code == 200)
+
+    def _job(self, target, key, ca=None):
+        """A node has keys of its own, so each is a job of its own that is called `qmoor` afterwards."""
+        secret = self.directory / f"key-{len(self.jobs)}"
+        with open(os.open(secret, os.O_WRONLY | os.O_CREAT, 0o600), "w") as file:
+            file.write(key)
+        job = {
+            "job_name": f"qmoor-{len(self.jobs)}",
+            "metrics_path": "/qmoor/metrics",
+            "authorization": {"credentials_file": str(secret)},
+            "static_configs": [{"targets": [target]}],
+            "relabel_configs": [{"target_label": "job", "replacement": "qmoor"}],
+        }
+        if ca is not None:
+            job |= {"scheme": "https", "tls_config": {"ca_file": str(ca)}}
+        self.jobs.append(job)
+        return secret
+
+    def _configure(self):
+        # JSON is YAML.
+        told = {
+            "global": {
+                "scrape_interval": self.every,
+                "scrape_timeout": self.every,
+                "evaluation_interval": self.every,
+            },
+            "rule_files": [str(self.rules)],
+            "scrape_configs": self.jobs,
+        }
+        self.config.write_text(json.dumps(told))
+        promtool("check", "config", self.config)
+
+    def add(self, target, key, ca=None):
+        """Scrapes one node more, and has done so when this comes back. The file that its key is read from."""
+        secret = self._job(target, key, ca)
+        self._configure()
+        self.process.send_signal(signal.SIGHUP)
+        self.until(lambda: self.value(f'up{{instance="{target}"}}') == 1)
+        return secret
 
     def _read(self):
         for line in self.process.stderr:
@@ -94,6 +124,8 @@ class Prometheus:
             if found:
                 return found
             assert time.monotonic() < end, "".join(self.log[-20:])
+            # Prometheus says nothing by itself; asking without a pause takes a core from what is waited for.
+            time.sleep(LOOK_EVERY)
 
     def stop(self):
         self.process.terminate()

@@ -83,6 +83,44 @@ def fails(arguments, environment=None, **more):
     return ended.stderr
 
 
+class WithLog(server.Server):
+    """A node whose log goes to a file or a pipe of the test's."""
+
+    def __init__(self, directory, log):
+        config = directory / "qmoor.toml"
+        config.write_text("[gateway]\nhttp_port = 0\ngrpc_port = 0\n")
+        program = ["sh", "-c", f'exec "$0" "$@" 2>{log}', server.BINARY]
+        super().__init__(["serve", "--config", config, "--json"], directory / "node.log", program=program)
+
+
+def requests_and_a_backup(node):
+    """More requests than a pipe has room for their lines."""
+    key = node.ready["keys"]["search"]
+    with httpx.Client(base_url=node.url, timeout=30, headers={"api-key": key}) as client:
+        for _ in range(1000):
+            assert client.get("/collections").status_code == 200
+    assert server.verb(node, "backup")["grade"] == "clean"
+
+
+def test_a_log_on_a_disk_that_is_full_costs_lines_and_nothing_else(tmp_path):
+    node = WithLog(tmp_path, "/dev/full").wait_until_ready()
+    requests_and_a_backup(node)
+    assert node.stop() == 0
+
+
+def test_a_log_that_nobody_reads_costs_lines_and_nothing_else(tmp_path):
+    pipe = tmp_path / "log.pipe"
+    os.mkfifo(pipe)
+    held = os.open(pipe, os.O_RDWR)
+    try:
+        node = WithLog(tmp_path, pipe).wait_until_ready()
+        requests_and_a_backup(node)
+        assert node.stop() == 0
+        assert os.read(held, 10), "there were lines"
+    finally:
+        os.close(held)
+
+
 def test_a_node_that_is_down(tmp_path):
     (tmp_path / "a.md").write_text("# text\n")
     words = fails(["index", tmp_path, "-c", "c", "--url", "http://127.0.0.1:1"])

@@ -1,6 +1,10 @@
 """The page of metrics and the alerts on it, with a real Prometheus: Debian's package of that name has both programs."""
 
+import itertools
+import json
+import math
 import re
+import ssl
 import time
 
 import httpx
@@ -9,19 +13,20 @@ from qdrant_client import models as m
 
 import lanes
 import server
+from certificates import Authority
 from prometheus import ALERTS, Prometheus, promtool
+from rules import alerts
 from server import ROOT
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(300)]
 
 RUNBOOK = ROOT / "docs/runbook.md"
+DASHBOARD = ROOT / "monitoring/grafana.json"
+# What Grafana puts in the place of its variables: what is chosen above the panels, and a window of some scrapes.
+CHOSEN = {"$job": "qmoor", "$instance": ".+", "$__rate_interval": "20s"}
+# Expressions that have no answer on a node that is well, each with the reason.
+SILENT = {}
 TESTS = [ALERTS.with_name("alerts_test.yml"), ALERTS.with_name("alerts_days_test.yml")]
-
-
-def alerts():
-    """Each alert's name and text."""
-    parts = re.split(r"^ +- alert: (\w+)$", ALERTS.read_text(), flags=re.MULTILINE)[1:]
-    return dict(zip(parts[::2], parts[1::2]))
 
 
 def test_the_alerts_fire_when_they_should_and_only_then():
@@ -113,3 +118,79 @@ def test_prometheus_reads_a_node_through_a_backup_and_sees_its_end(node, tmp_pat
         assert node.stop() == 0, node.tail()
         prometheus.until(lambda: prometheus.value("up") == 0)
         prometheus.until(lambda: "QmoorNodeDown" in raised(prometheus))
+
+
+# ---- the dashboard --------------------------------------------------------------------------
+
+
+def expressions():
+    """Every expression of the dashboard, with where it stands, as Grafana would send it."""
+    dashboard = json.loads(DASHBOARD.read_text())
+    found = {}
+    for panel in dashboard["panels"]:
+        for number, target in enumerate(panel.get("targets", [])):
+            found[f"{panel['title']} #{number}"] = target["expr"]
+    for annotation in dashboard["annotations"]["list"]:
+        found[annotation["name"]] = annotation["expr"]
+    return {place: as_sent(expression) for place, expression in found.items()}
+
+
+def as_sent(expression):
+    for variable, value in CHOSEN.items():
+        expression = expression.replace(variable, value)
+    assert "$" not in expression
+    return expression
+
+
+@pytest.fixture
+def busy(tmp_path):
+    """A node of which there is something to say in every panel: behind TLS, backed up, drilled, asked and refused."""
+    authority = Authority(tmp_path / "authority")
+    cert, key = tmp_path / "gateway.crt", tmp_path / "gateway.key"
+    authority.sign(cert, key, days=90)
+    running = server.start_node(tmp_path, f"tls_cert = {json.dumps(str(cert))}\ntls_key = {json.dumps(str(key))}\n")
+    try:
+        trusted = ssl.create_default_context(cafile=authority.certificate)
+        with httpx.Client(base_url=f"https://{running.ready['http']}", verify=trusted) as client:
+            yield running, client, authority.certificate
+    finally:
+        running.stop()
+
+
+def test_every_panel_of_the_dashboard_asks_a_query_that_has_an_answer(busy, tmp_path):
+    node, client, ca = busy
+    keys = node.ready["keys"]
+    admin, search = ({"api-key": keys[role]} for role in ("admin", "search"))
+
+    def ask(method, path, body, headers):
+        return client.request(method, path, json=body, headers=headers).status_code
+
+    assert ask("PUT", "/collections/c", {"vectors": {"size": 4, "distance": "Dot"}}, admin) == 200
+    points = {"points": [{"id": 1, "vector": [1, 2, 3, 4]}]}
+    assert ask("PUT", "/collections/c/points?wait=true", points, admin) == 200
+    server.verb(node, "backup")
+    server.verb(node, "drill")
+    directory = tmp_path / "prometheus"
+    directory.mkdir()
+    with Prometheus(directory) as prometheus:
+        prometheus.add(node.ready["http"], keys["admin"], ca)
+        # The node is held for as long as this takes, and the requests go on.
+        server.verb(node, "hold", "--lease", "10m")
+        query = {"query": [1, 2, 3, 4], "limit": 1}
+        missing, numbers = expressions(), itertools.count()
+        assert len(missing) > 30 and set(SILENT) <= set(missing)
+
+        def all_answered():
+            assert ask("POST", "/collections/c/points/query", query, search) == 200
+            assert ask("PUT", f"/collections/d{next(numbers)}", {}, search) == 403
+            for place, expression in list(missing.items()):
+                values = [float(one["value"][1]) for one in prometheus.get("query", query=expression)["result"]]
+                if any(not math.isnan(value) for value in values):
+                    del missing[place]
+            return set(missing) <= set(SILENT)
+
+        try:
+            prometheus.until(all_answered, deadline=90)
+        except AssertionError:
+            pytest.fail(f"no data for {sorted(set(missing) - set(SILENT))}")
+        server.verb(node, "release")

@@ -11,6 +11,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use qmoor_plan::audit::{self, Actor, Outcome};
 use qmoor_plan::config::Config;
+use qmoor_plan::notify::Event;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
@@ -26,6 +27,7 @@ use crate::keys::{Keyring, KeysError, NewKeys};
 use crate::metrics::MetricsError;
 use crate::node::NodeContext;
 use crate::recover;
+use crate::schedule;
 use crate::supervise::supervise;
 use crate::upgrade;
 
@@ -33,6 +35,8 @@ use crate::upgrade;
 const SETTINGS_SEEN: &str = "settings-seen.json";
 /// How long the control socket may finish what it was asked.
 const CONTROL_END: Duration = Duration::from_secs(5);
+/// How long messages that still wait may take to be sent.
+const NOTIFY_END: Duration = Duration::from_secs(3);
 /// The pause before an engine whose data is held is tried again.
 const FIRST_START_PAUSE: Duration = Duration::from_millis(250);
 /// What an engine ends with when another process has its data open.
@@ -128,6 +132,7 @@ pub async fn serve(
     let control = Control::start(Arc::clone(&agent)).await?;
     let limits = Limits::new(agent.config.gateway.max_connections);
     let gateway = Arc::new(Gateway::new(Arc::clone(&agent), limits, tls, config_file)?);
+    agent.notify.start();
     let listening = listeners.map(|listeners| Listening::start(&gateway, listeners.into()));
 
     tokio::pin!(shutdown);
@@ -145,6 +150,10 @@ pub async fn serve(
         tracing::warn!("a backup or restore was not done; the next start puts things right");
     }
     control.end(CONTROL_END).await;
+    if let Err(error @ ServeError::Engine(_)) = &outcome {
+        agent.notify.tell(Event::EngineDown, None, None, error.to_string());
+    }
+    agent.notify.end(NOTIFY_END).await;
     outcome?;
     // Without a gateway clients talk to the container itself, and need no agent.
     if !agent.config.gateway.enabled {
@@ -182,7 +191,8 @@ async fn run(
             Box::pin(vault.watch(&agent.keys, agent.context.audit())).await;
         }
     };
-    let ((), (), ()) = tokio::join!(cleaned, supervise(agent), other_keys);
+    let ((), (), (), ()) =
+        tokio::join!(cleaned, supervise(agent), other_keys, Box::pin(schedule::run(agent)));
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use qmoor_plan::notify::Event;
 use tokio::time::{Instant, sleep};
 
 use crate::control::Agent;
@@ -24,18 +25,42 @@ pub async fn supervise(agent: &Arc<Agent>) {
 
 async fn keep_up(agent: &Arc<Agent>) {
     let mut pause = PAUSE_FIRST;
+    let mut is_told = false;
+    let mut falls = agent.engine.life().unclean_ends;
     loop {
         let waiting = Instant::now();
         let started = agent.engine.keep_up().await;
         if waiting.elapsed() >= STEADY {
             pause = PAUSE_FIRST;
+            is_told = false;
         }
         match started {
-            Ok(_) => agent.engine_is_up(),
+            Ok(_) => {
+                agent.engine_is_up();
+                // Else it is the start that ends a backup, which this one came before.
+                let fell = agent.engine.life().unclean_ends;
+                if fell > falls {
+                    falls = fell;
+                    tell_of_restart(agent, is_told, pause);
+                    is_told = true;
+                }
+            }
             Err(error) => agent.engine_in_trouble(&error),
         }
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_LONGEST);
+    }
+}
+
+/// Tells of the first of a row of restarts, and once when the row does not come to an end.
+fn tell_of_restart(agent: &Agent, is_told: bool, pause: Duration) {
+    if !is_told {
+        let text = "the engine ended by itself and was started again".to_owned();
+        agent.notify.tell(Event::EngineRestarted, None, None, text);
+    } else if pause < PAUSE_LONGEST && pause * 2 >= PAUSE_LONGEST {
+        let text =
+            "the engine ends again and again (hint: `engine.log` in the state directory says why)";
+        agent.notify.tell(Event::EngineDown, None, None, text.to_owned());
     }
 }
 

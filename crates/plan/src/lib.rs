@@ -25,6 +25,12 @@ pub mod metrics;
 
 pub mod history;
 
+pub mod schedule;
+
+pub mod notify;
+
 pub mod doctor;
 
 pub mod standing;
+
+pub mod size;

@@ -93,6 +93,8 @@ pub(crate) enum Verb {
     Pin(Pin),
     /// Bring the docker engine to another version: a backup first, checked after, taken back if anything is missing
     Upgrade(Upgrade),
+    /// Whether those who are told of failures hear it: the webhook and the command of `[notify]`
+    Notify(Notify),
     /// The keys of the gateway
     Keys(Keys),
     /// The embedded engine alone: a Qdrant-compatible server on one directory
@@ -102,6 +104,8 @@ pub(crate) enum Verb {
     ThawWatchdog(ThawWatchdog),
     /// A verb on the node on AWS, from here: no SSH, through SSM Run Command
     Remote(Remote),
+    /// Say how much memory and disk so many points need, and which machine and volume have that
+    Size(Size),
     /// Print what would be used elsewhere
     Render(Render),
     /// Print a completion script for a shell
@@ -223,6 +227,54 @@ pub(crate) struct Doctor {
     /// Do not ask
     #[arg(long, short, requires = "fix")]
     pub(crate) yes: bool,
+}
+
+/// `qmoor size`
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Each figure is shown with its reason; docs/operations.md has the formula, and how it was measured.\n\nExamples:\n  qmoor size --points 1000000 --dim 768\n  qmoor size --points 20000000 --dim 1024 --quantization scalar --on-disk"
+)]
+pub(crate) struct Size {
+    /// Points: chunks, for a retrieval application
+    #[arg(long, value_name = "N")]
+    pub(crate) points: u64,
+    /// Dimensions of a dense vector
+    #[arg(long, value_name = "D")]
+    pub(crate) dim: u64,
+    /// Dense vectors of each point
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) vectors: u64,
+    /// Links of a point in the graph, HNSW's m; 0 for no graph
+    #[arg(long, value_name = "N", default_value_t = 16)]
+    pub(crate) m: u64,
+    /// Bytes of a point's payload, its text included
+    #[arg(long, value_name = "B", default_value_t = 1024)]
+    pub(crate) payload_bytes: u64,
+    /// Fields of the payload with an index
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) payload_indexes: u64,
+    /// Numbers that are not zero in each sparse vector; 0 for no sparse vectors
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) sparse: u64,
+    /// Compressed copy of the dense vectors, which is searched first and kept in memory
+    #[arg(long, value_enum, default_value_t = SizeQuantization::None)]
+    pub(crate) quantization: SizeQuantization,
+    /// The dense vectors themselves are read from the disk for each search
+    #[arg(long)]
+    pub(crate) on_disk: bool,
+}
+
+/// Kinds of quantization.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SizeQuantization {
+    /// No copy
+    None,
+    /// A byte for a number
+    Scalar,
+    /// A bit for a number
+    Binary,
+    /// A byte for sixteen bytes of numbers
+    Product,
 }
 
 /// Where a collection is, and with which key.
@@ -436,6 +488,15 @@ pub(crate) struct Drill {
     pub(crate) id: String,
     #[command(flatten)]
     pub(crate) lock: Patience,
+}
+
+/// `qmoor notify`
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  qmoor notify --test\n  qmoor notify --test --json")]
+pub(crate) struct Notify {
+    /// Send a message now, once, and say what came back
+    #[arg(long, required = true)]
+    pub(crate) test: bool,
 }
 
 /// `qmoor prune`

@@ -76,9 +76,11 @@ fn run(cli: Cli, out: Output) -> Result<(), CliError> {
         Verb::Prune(args) => runtime()?.block_on(verbs::prune::run(&global, args, out)),
         Verb::Pin(args) => runtime()?.block_on(verbs::pin::run(&global, args, out)),
         Verb::Upgrade(args) => runtime()?.block_on(verbs::upgrade::run(&global, &args, out)),
+        Verb::Notify(_) => runtime()?.block_on(verbs::notify::run(&global, out)),
         Verb::Keys(args) => runtime()?.block_on(verbs::keys::run(&global, args, out)),
         Verb::Engine(args) => runtime()?.block_on(verbs::engine::run(args, out)),
         Verb::ThawWatchdog(args) => runtime()?.block_on(verbs::thaw_watchdog::run(args)),
+        Verb::Size(args) => verbs::size::run(&args, out),
         Verb::Render(args) => verbs::render::run(&global, &args, out),
         Verb::Completions(args) => verbs::completions::run(&args, out),
     }

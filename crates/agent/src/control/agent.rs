@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use qmoor_plan::backup::{InProgress, State};
 use qmoor_plan::config::Config;
+use qmoor_plan::notify::Event;
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +19,8 @@ use crate::gate::{Gate, GateLimits};
 use crate::keys::Keyring;
 use crate::keys::vault::Vault;
 use crate::node::{NodeContext, Progress};
+use crate::notify::Notifier;
+use crate::schedule::Schedules;
 
 /// How long a job waits for the end of the recovery.
 const RECOVERY_MAX: Duration = Duration::from_secs(60);
@@ -37,6 +40,10 @@ pub struct Agent {
     pub keys: Keyring,
     /// Where the keys are kept besides, on AWS.
     pub vault: Option<Vault>,
+    /// What it does by itself.
+    pub schedules: Schedules,
+    /// Who is told what has happened.
+    pub notify: Arc<Notifier>,
     /// When this agent started.
     pub started: Timestamp,
     /// Backups and the like that are going on.
@@ -72,8 +79,12 @@ impl Agent {
             hold_budget: config.gateway.hold_budget,
             max_held: config.gateway.max_held,
         };
+        let schedules = Schedules::new(&config);
+        let notify = Notifier::new(&config.node.name, &config.notify);
         Arc::new(Self {
             config,
+            schedules,
+            notify,
             context,
             engine,
             gate: Gate::new(limits),
@@ -108,6 +119,7 @@ impl Agent {
         let mut facts = self.facts.lock();
         if facts.engine_trouble.as_ref() != Some(&why) {
             tracing::error!(%error, "the engine does not run");
+            self.notify.tell(Event::EngineDown, None, None, why.clone());
             facts.engine_trouble = Some(why);
         }
     }
@@ -162,6 +174,7 @@ impl Agent {
             backup: state.current.as_ref().map(backup_now),
             last_backup: last_backup(&state),
             last_drill: last_drill(&state),
+            schedules: self.schedules.now(),
         }
     }
 }

@@ -27,6 +27,7 @@ use crate::catalogue::BackupInfo;
 use crate::drill::DrillReport;
 use crate::keys::{KeyInfo, Secret};
 use crate::node::Progress;
+use crate::notify::Trial;
 use crate::prune::PruneReport;
 use crate::restore::{RestorePlan, RestoreReport};
 use crate::upgrade::UpgradeReport;
@@ -267,6 +268,14 @@ impl Client {
     /// As [`Client::ask`].
     pub async fn pin(&self, id: &str, pinned: bool) -> Result<PinReport, ClientError> {
         self.ask(Method::POST, "/pin", &PinRequest { id: Some(id.to_owned()), pinned }).await
+    }
+
+    /// Has a message sent, and returns what came back.
+    ///
+    /// # Errors
+    /// As [`Client::ask`].
+    pub async fn try_notify(&self) -> Result<Trial, ClientError> {
+        self.ask(Method::POST, "/notify/test", &()).await
     }
 
     /// One question, one answer.

@@ -10,7 +10,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
+use jiff::Timestamp;
 use qmoor_plan::audit::Actor;
+use qmoor_plan::notify::By;
+use qmoor_plan::schedule::Work;
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,6 +37,9 @@ const EVENTS_AHEAD: usize = 256;
 const BEGUN_POLL: Duration = Duration::from_millis(10);
 /// How long the end of a job waits for a slow reader.
 const LAST_WORD: Duration = Duration::from_secs(30);
+
+/// Why a backup by schedule is made, in its journal.
+const SCHEDULED: &str = "schedule";
 
 /// What can be asked for.
 #[derive(Debug, Clone)]
@@ -79,15 +85,21 @@ impl Job {
 }
 
 impl Agent {
-    async fn run(&self, actor: Actor, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+    async fn run(
+        &self,
+        actor: Actor,
+        job: Job,
+        by: By,
+        watch: Watch<'_>,
+    ) -> Result<Value, Failure> {
         let (action, what) = (job.action(), job.what());
-        let work = Box::pin(self.carry_out(job, watch));
+        let work = Box::pin(self.carry_out(job, by, watch));
         self.context.audit().around(actor, action, what, work).await
     }
 
-    async fn carry_out(&self, job: Job, watch: Watch<'_>) -> Result<Value, Failure> {
+    async fn carry_out(&self, job: Job, by: By, watch: Watch<'_>) -> Result<Value, Failure> {
         self.recovered().await;
-        let node = &self.context;
+        let (node, begun) = (&self.context, Timestamp::now());
         // Who is refused has said nothing, and takes nothing back of what the other one says.
         let has_spoken = AtomicBool::new(false);
         let watch: Watch<'_> = &|progress: Progress| {
@@ -97,12 +109,18 @@ impl Agent {
         };
         let done = match job {
             Job::Backup(request) => {
-                value(backup(node, &self.engine, &self.gate, &request, watch).await)
+                let made = backup(node, &self.engine, &self.gate, &request, watch).await;
+                self.tell_of_backup(by, begun, &made);
+                value(made)
             }
             Job::Restore(id) => value(
                 restore(node, Some(&self.engine), Some(&self.gate), id.as_deref(), watch).await,
             ),
-            Job::Drill(id) => value(drill(node, id.as_deref(), watch).await),
+            Job::Drill(id) => {
+                let made = drill(node, id.as_deref(), watch).await;
+                self.tell_of_drill(by, id, &made);
+                value(made)
+            }
             Job::Upgrade(version) => {
                 value(upgrade(node, &self.engine, &self.gate, &version, watch).await)
             }
@@ -114,6 +132,26 @@ impl Agent {
         done
     }
 
+    /// Makes what a schedule asks for, and returns at its end. It goes on when this is dropped.
+    pub(crate) async fn run_scheduled(self: &Arc<Self>, work: Work) -> Result<(), Failure> {
+        let (mode, why) = (self.config.schedule.mode, SCHEDULED.to_owned());
+        let job = match work {
+            Work::Backup => Job::Backup(BackupRequest { mode, why, ..BackupRequest::default() }),
+            Work::Drill => Job::Drill(None),
+        };
+        let agent = Arc::clone(self);
+        let made = self.jobs.spawn(async move {
+            let actor = Actor::agent("schedule");
+            let outcome = agent.run(actor, job, By::Schedule, &|_| {}).await;
+            // One that found the node busy has not been made yet.
+            if !matches!(&outcome, Err(failure) if failure.kind == FailureKind::Busy) {
+                agent.schedules.ended(work).await;
+            }
+            outcome.map(|_| ())
+        });
+        made.await.unwrap_or_else(|_| Err(broke_off()))
+    }
+
     /// Begins a job whose end is all that is asked for.
     pub(super) fn begin(
         self: &Arc<Self>,
@@ -123,7 +161,7 @@ impl Agent {
         let (done, result) = oneshot::channel();
         let agent = Arc::clone(self);
         self.jobs.spawn(async move {
-            let outcome = agent.run(actor, job, &|_| {}).await;
+            let outcome = agent.run(actor, job, By::Hand, &|_| {}).await;
             // Nobody may be waiting any more; the journal and the log have it.
             let _unheard = done.send(outcome);
         });
@@ -179,7 +217,7 @@ impl Agent {
                     let _full_or_gone = sender.try_send(Line::Event(event));
                 }
             };
-            let last = match agent.run(actor, job, &watch).await {
+            let last = match agent.run(actor, job, By::Hand, &watch).await {
                 Ok(value) => Line::Done(value),
                 Err(failure) => Line::Error(failure),
             };

@@ -10,6 +10,7 @@ mod public;
 mod reply;
 mod routes;
 mod socket;
+mod told;
 pub mod wire;
 
 pub use agent::Agent;

@@ -74,6 +74,7 @@ async fn ask(
         "/backup/explain" => return one(explained(agent, body).await),
         "/restore/plan" => return one(plan(agent, body).await),
         "/audit" => return one(audited(agent, body).await),
+        "/notify/test" => return one(Ok(agent.notify.try_out().await)),
         "/backup/begin" => return one(begin(agent, actor, body).await),
         _ => {}
     }

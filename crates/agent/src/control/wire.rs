@@ -42,6 +42,24 @@ pub struct Status {
     pub last_backup: Option<LastBackup>,
     /// The last drill.
     pub last_drill: Option<LastDrill>,
+    /// What the agent does by itself, and when.
+    #[serde(default)]
+    pub schedules: Vec<ScheduleNow>,
+}
+
+/// A schedule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduleNow {
+    /// What is done: `backup` or `drill`.
+    pub job: String,
+    /// The expression of cron.
+    pub cron: String,
+    /// When the next run begins.
+    pub next: Option<Timestamp>,
+    /// When the last one that has ended began.
+    pub last: Option<Timestamp>,
+    /// How many were missed, ever.
+    pub missed: u64,
 }
 
 /// A backup that is being made.

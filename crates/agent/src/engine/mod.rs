@@ -28,6 +28,9 @@ use crate::keys::Secret;
 /// The version of Qdrant's API that the embedded engine speaks.
 pub const EMBEDDED_API: Version = Version { major: 1, minor: 19, patch: 0 };
 
+/// How long the owner of an engine that is not up any more may take to say that it has ended.
+const END_SEEN: Duration = Duration::from_secs(1);
+
 /// What an engine runs in.
 #[derive(Debug, Clone)]
 pub enum RunsIn {
@@ -354,9 +357,7 @@ impl EngineProcess {
         if self.data_missing() {
             return Err(EngineError::DataMissing { data: self.spec.data.clone() });
         }
-        if self.running.lock().take_if(|run| run.has_broken()).is_some() {
-            self.life.lock().unclean_ends += 1;
-        }
+        self.count_the_former().await;
         let (run, endpoint) = match &self.spec.runs_in {
             RunsIn::Child(program) => self.launch_child(program).await?,
             RunsIn::Container(container) => {
@@ -381,6 +382,17 @@ impl EngineProcess {
             self.up.send_replace(None);
         }
         Ok(endpoint)
+    }
+
+    /// Counts the engine that was there before, if it ended by itself. Its owner says that it is not up a moment before it
+    /// says that it has ended, and whoever starts the next one may be quicker than that.
+    async fn count_the_former(&self) {
+        let former = self.running.lock().clone();
+        let Some(former) = former else { return };
+        let _exit = former.exited(tokio::time::Instant::now() + END_SEEN).await;
+        if former.has_broken() && self.running.lock().take().is_some() {
+            self.life.lock().unclean_ends += 1;
+        }
     }
 
     async fn launch_child(&self, program: &Path) -> Result<(Running, Endpoint), EngineError> {

@@ -141,6 +141,19 @@ while read -r line; do :; done"#;
     assert!(kept.is_err(), "it was started though it had been stopped");
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn each_end_by_itself_is_counted_however_soon_the_next_start_comes() {
+    let fake = fake(401, GOOD).await;
+    fake.engine.start().await.unwrap();
+    for ends in 1..=20 {
+        let pid = i32::try_from(fake.engine.pid().unwrap()).unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+        fake.engine.keep_up().await.unwrap();
+        assert_eq!(fake.engine.life().unclean_ends, ends);
+    }
+}
+
 #[tokio::test]
 async fn an_engine_ends_when_its_owner_is_gone() {
     let fake = fake(401, GOOD_UNTIL_EOF).await;

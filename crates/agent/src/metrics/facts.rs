@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use qmoor_plan::access::Effect;
 use qmoor_plan::backup::State;
-use qmoor_plan::metrics;
+use qmoor_plan::metrics::{self, Metric};
 
 use super::page::{Page, count, yes};
 use super::{Door, MetricsError};
 use crate::control::Agent;
 use crate::gate::GateStatus;
 use crate::node::NodeContext;
+use crate::schedule::Known;
 
 const SECONDS_OF_A_DAY: f64 = 86_400.0;
 
@@ -70,6 +71,30 @@ pub(super) fn engine(page: &Page, agent: &Agent, scraped: bool) -> Result<(), Me
         .zip(points.values().map(|many| count(*many)))
         .collect();
     page.set_each(&metrics::COLLECTION_POINTS, &values)
+}
+
+/// What the agent does by itself, and whom it has told.
+pub(super) fn schedules(page: &Page, agent: &Agent) -> Result<(), MetricsError> {
+    let known = agent.schedules.known();
+    let each = |metric: &Metric, value: fn(&Known) -> f64| {
+        let labels: Vec<[&str; 1]> = known.iter().map(|one| [one.work.as_str()]).collect();
+        let values: Vec<(&[&str], f64)> =
+            labels.iter().map(|label| &label[..]).zip(known.iter().map(value)).collect();
+        page.set_each(metric, &values)
+    };
+    each(&metrics::SCHEDULE_INTERVAL, |one| one.interval.as_secs_f64())?;
+    each(&metrics::SCHEDULE_NEXT, |one| moment(one.next))?;
+    each(&metrics::SCHEDULE_MISSED, |one| count(one.missed))?;
+    each(&metrics::SCHEDULE_LAST_MISSED, |one| moment(one.last_missed))?;
+    let told = agent.notify.told();
+    let by_channel =
+        |webhook, command| [(&["webhook"][..], count(webhook)), (&["command"][..], count(command))];
+    page.set_each(&metrics::NOTIFICATIONS_SENT, &by_channel(told.webhook_sent, told.command_sent))?;
+    page.set_each(
+        &metrics::NOTIFICATIONS_FAILED,
+        &by_channel(told.webhook_failed, told.command_failed),
+    )?;
+    page.set(&metrics::NOTIFICATIONS_DROPPED, count(told.dropped))
 }
 
 impl Facts {

@@ -92,6 +92,7 @@ impl Metrics {
         self.requests.show(&page)?;
         facts::door(&page, &agent.gate.status(), door, self.requests.forbidden())?;
         facts::engine(&page, agent, theirs.is_some())?;
+        facts::schedules(&page, agent)?;
         if let Some(facts) = facts {
             facts.show(&page, agent)?;
         }

@@ -321,6 +321,6 @@ impl Event {
 }
 
 #[cfg(test)]
-mod schedules;
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use super::read::Reader;
 use super::{
     Aws, Backup, Config, Engine, EngineKind, Filesystem, Gateway, Lock, Log, LogFormat, LogLevel,
-    Node, Retention, Secrets, Store, StoreKind, Volume, VolumeKind,
+    Node, Notify, Retention, Schedule, Secrets, Store, StoreKind, Volume, VolumeKind,
 };
+use crate::backup::Mode;
+use crate::notify::{Occasion, Webhook};
 
 impl Reader<'_> {
     /// The config. It means something only when no problem was found.
@@ -31,6 +33,8 @@ impl Reader<'_> {
             },
             store,
             retention: self.retention(),
+            schedule: self.schedule(),
+            notify: self.notify(&resolve),
             log: self.log(),
             aws: self.aws(&node.name),
             node,
@@ -153,6 +157,35 @@ impl Reader<'_> {
             weekly: self.number("retention.weekly"),
             monthly: self.number("retention.monthly"),
             min_verified: self.number("retention.min_verified"),
+        }
+    }
+
+    fn schedule(&mut self) -> Schedule {
+        let modes = [Mode::Stop, Mode::Freeze].map(|mode| (mode.as_str(), mode));
+        Schedule {
+            backup: self.cron("schedule.backup"),
+            drill: self.cron("schedule.drill"),
+            mode: self.choice("schedule.mode", Mode::Stop, &modes),
+            jitter: self.duration("schedule.jitter"),
+            catch_up: self.duration("schedule.catch_up"),
+        }
+    }
+
+    fn notify(&mut self, resolve: impl Fn(&Path) -> PathBuf) -> Notify {
+        let occasions = Occasion::ALL.map(|occasion| (occasion.as_str(), occasion));
+        let webhook = self.text("notify.webhook").and_then(|text| Webhook::parse(&text).ok());
+        let webhook_file = self.optional_path("notify.webhook_file", resolve);
+        if webhook.is_some() && webhook_file.is_some() {
+            let message = "is set, and so is `notify.webhook`".to_owned();
+            let hint = "set one of them: the file if the address carries a secret";
+            self.contradiction("notify.webhook_file", "notify.webhook", message, hint);
+        }
+        Notify {
+            webhook,
+            webhook_file,
+            command: self.command("notify.command"),
+            on: self.choices("notify.on", &occasions),
+            timeout: self.duration("notify.timeout"),
         }
     }
 

@@ -7,7 +7,7 @@ use crate::aws::instance::{self, TypeError};
 const GIB: u64 = 1 << 30;
 
 /// Paths that the machine is told of.
-const PATHS: [&str; 10] = [
+const PATHS: [&str; 11] = [
     "node.dir",
     "node.data",
     "node.state",
@@ -17,6 +17,7 @@ const PATHS: [&str; 10] = [
     "engine.socket",
     "gateway.tls_cert",
     "gateway.tls_key",
+    "notify.webhook_file",
     "store.path",
 ];
 
@@ -39,6 +40,7 @@ pub(super) fn aws(config: &Config, reader: &mut Reader<'_>) {
         return;
     };
     missing(aws, reader);
+    told(config, reader);
     node(config, aws, reader);
     gp3(aws, reader);
     instance_type(aws, reader);
@@ -47,6 +49,21 @@ pub(super) fn aws(config: &Config, reader: &mut Reader<'_>) {
         let message = format!("`{}` is not in the region `{}`", aws.zone, aws.region);
         let hint = format!("choose a zone like \"{}a\"", aws.region);
         reader.contradiction("aws.zone", "aws.region", message, &hint);
+    }
+}
+
+/// Whoever may describe the machine reads its user data, which has this file in it, inside a template and a script.
+fn told(config: &Config, reader: &mut Reader<'_>) {
+    if config.notify.webhook.is_some() {
+        let message = "is set, and would be in the user data of the machine".to_owned();
+        let hint = "put it into a file on the machine, and set `notify.webhook_file`";
+        reader.contradiction("notify.webhook", "aws.region", message, hint);
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/._+-@=:, ".contains(c);
+    if !config.notify.command.iter().all(|word| word.chars().all(plain)) {
+        let message = "has more than letters, digits, blanks and `/._+-@=:,`".to_owned();
+        let hint = "put what else it needs into a script on the machine";
+        reader.contradiction("notify.command", "aws.region", message, hint);
     }
 }
 

@@ -23,6 +23,8 @@ pub enum Form {
     Sha256,
     /// An email address.
     Email,
+    /// An `http://` or `https://` address without a user in it.
+    Webhook,
 }
 
 impl Form {
@@ -51,6 +53,7 @@ impl Form {
             Self::Download => download(text),
             Self::Sha256 => text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit()),
             Self::Email => email(text),
+            Self::Webhook => crate::notify::Webhook::parse(text).is_ok(),
         }
     }
 
@@ -71,6 +74,7 @@ impl Form {
             Self::Download => "https://example.com/qmoor".to_owned(),
             Self::Sha256 => "0123456789abcdef".repeat(4),
             Self::Email => "oncall@example.com".to_owned(),
+            Self::Webhook => "https://hooks.example.com/qmoor".to_owned(),
         }
     }
 
@@ -87,6 +91,7 @@ impl Form {
             Self::Download => "`https://` or `s3://` address".to_owned(),
             Self::Sha256 => "SHA-256".to_owned(),
             Self::Email => "email address".to_owned(),
+            Self::Webhook => "`https://` or `http://` address".to_owned(),
         }
     }
 }

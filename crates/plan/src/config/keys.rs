@@ -38,6 +38,12 @@ pub enum Kind {
     Text(Form),
     /// A list of texts of this form.
     Texts(Form),
+    /// A cron expression, or `""` for none.
+    Cron,
+    /// A program by its absolute path, and its arguments; or nothing.
+    Command,
+    /// Some of these words.
+    Choices(&'static [&'static str]),
     /// `true` or `false`.
     Switch,
     /// One of these words.
@@ -63,6 +69,9 @@ impl Key {
             Kind::User => "`UID` or `UID:GID`, or empty".to_owned(),
             Kind::Text(form) => format!("{}, or \"\"", form.name()),
             Kind::Texts(form) => format!("list of {}s", form.name()),
+            Kind::Cron => "cron expression, or \"\"".to_owned(),
+            Kind::Command => "list of words".to_owned(),
+            Kind::Choices(words) => format!("list of {}", quoted(words)),
             Kind::Switch => "true or false".to_owned(),
             Kind::Choice(words) => quoted(words),
             Kind::Number(min, max) => format!("number, {min} to {max}"),
@@ -94,7 +103,9 @@ pub(super) fn quoted(words: &[&str]) -> String {
 /// A duration in the largest unit that gives a whole number, as one would write it in the file.
 pub(super) fn duration_text(duration: Duration) -> String {
     let ms = duration.as_millis();
-    if ms.is_multiple_of(3_600_000) {
+    if ms == 0 {
+        "0s".to_owned()
+    } else if ms.is_multiple_of(3_600_000) {
         format!("{}h", ms / 3_600_000)
     } else if ms.is_multiple_of(60_000) {
         format!("{}m", ms / 60_000)

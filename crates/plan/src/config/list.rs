@@ -12,7 +12,9 @@ const fn key(path: &'static str, kind: Kind, default: &'static str, doc: &'stati
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(86_400);
+const MONTH: Duration = Duration::from_secs(30 * 86_400);
 const MANY: u64 = 100_000;
 const MIB: u64 = 1 << 20;
 const GIB: u64 = 1 << 30;
@@ -33,6 +35,13 @@ pub(super) const TABLES: &[(&str, &str)] = &[
          weeks and months are those of UTC. Pinned ones, one in progress and the last good one are \
          always kept.",
     ),
+    (
+        "schedule",
+        "When the agent makes backups and drills by itself. A time is the five fields of cron, in UTC: \
+         minute, hour, day of the month, month, day of the week; or six, with the second first. \
+         See [schedules.md](schedules.md).",
+    ),
+    ("notify", "Who is told of what, by a webhook, a command, or both."),
     ("log", "How the log is written."),
     (
         "aws",
@@ -335,6 +344,71 @@ pub(super) const KEYS: &[Key] = &[
         Kind::Number(0, MANY),
         "2",
         "Keep the newest so many of those that a verify or a drill has proved.",
+    ),
+    key(
+        "schedule.backup",
+        Kind::Cron,
+        "\"\"",
+        "When to make a backup, like `0 3 * * *` for each day at 3:00.",
+    ),
+    key(
+        "schedule.drill",
+        Kind::Cron,
+        "\"\"",
+        "When to drill the newest backup, like `30 4 * * SUN`.",
+    ),
+    key(
+        "schedule.mode",
+        Kind::Choice(&["stop", "freeze"]),
+        "\"stop\"",
+        "How these backups are made, as `qmoor backup --mode` says it.",
+    ),
+    key(
+        "schedule.jitter",
+        Kind::Duration(Duration::ZERO, HOUR),
+        "\"1m\"",
+        "A run begins up to so much after its time, so that many nodes do not begin at once, and \
+         always before the next. How much follows from the node's name and that time.",
+    ),
+    key(
+        "schedule.catch_up",
+        Kind::Duration(Duration::ZERO, MONTH),
+        "\"24h\"",
+        "Of the runs missed while the agent was down, the last one is made soon after its start, if \
+         it is not later than this. With \"0s\" none is.",
+    ),
+    key(
+        "notify.webhook",
+        Kind::Text(Form::Webhook),
+        "\"\"",
+        "Address that messages are posted to, as JSON.",
+    ),
+    key(
+        "notify.webhook_file",
+        Kind::OptionalPath,
+        "\"\"",
+        "File with that address, if it carries a secret. Others on the host must not be able to \
+         read it. It is read for each message.",
+    ),
+    key(
+        "notify.command",
+        Kind::Command,
+        "[]",
+        "Program and arguments that get each message on standard input, without a shell and \
+         without the agent's environment.",
+    ),
+    key(
+        "notify.on",
+        Kind::Choices(&["failure", "success", "missed", "engine"]),
+        "[\"failure\", \"missed\", \"engine\"]",
+        "What is told: a backup or drill that failed, one that went well, a run that was missed, an \
+         engine that ended by itself or does not come up.",
+    ),
+    key(
+        "notify.timeout",
+        Kind::Duration(MILLISECOND, MINUTE),
+        "\"10s\"",
+        "Longest wait for one answer of the webhook, and for the end of the command.",
     ),
     key(
         "log.format",

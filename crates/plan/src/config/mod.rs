@@ -27,7 +27,10 @@ pub use read::{ConfigError, Problem};
 pub use render::{reference_markdown, template};
 use serde::{Deserialize, Serialize};
 
+use crate::backup::Mode;
 use crate::engine::Image;
+use crate::notify::{Occasion, Webhook};
+use crate::schedule::{Cron, Work};
 
 /// Everything `qmoor.toml` says, with the defaults filled in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -46,6 +49,10 @@ pub struct Config {
     pub store: Store,
     /// Which snapshots are kept.
     pub retention: Retention,
+    /// When the agent makes backups and drills by itself.
+    pub schedule: Schedule,
+    /// Who is told of what.
+    pub notify: Notify,
     /// How the log is written.
     pub log: Log,
     /// The machine on AWS that it runs on, if the file says so.
@@ -285,6 +292,55 @@ pub struct Retention {
     pub monthly: u32,
     /// The newest so many of those that a verify or a drill has proved.
     pub min_verified: u32,
+}
+
+/// When the agent makes backups and drills by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Schedule {
+    /// When it makes a backup; never if there is none.
+    pub backup: Option<Cron>,
+    /// When it drills the newest backup; never if there is none.
+    pub drill: Option<Cron>,
+    /// How these backups are made.
+    pub mode: Mode,
+    /// A run begins up to so much after its time.
+    pub jitter: Duration,
+    /// A missed run that is later than this is not made up for.
+    pub catch_up: Duration,
+}
+
+impl Schedule {
+    /// When this is done; never if there is none.
+    #[must_use]
+    pub fn of(&self, work: Work) -> Option<&Cron> {
+        match work {
+            Work::Backup => self.backup.as_ref(),
+            Work::Drill => self.drill.as_ref(),
+        }
+    }
+}
+
+/// Who is told of what.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Notify {
+    /// Where messages are posted to.
+    pub webhook: Option<Webhook>,
+    /// The file that says where. Set instead of the address, or not at all.
+    pub webhook_file: Option<PathBuf>,
+    /// The program that gets them, with its arguments; empty for none.
+    pub command: Vec<String>,
+    /// What is told.
+    pub on: Vec<Occasion>,
+    /// Longest wait for one answer, and for the end of the command.
+    pub timeout: Duration,
+}
+
+impl Notify {
+    /// Whether anybody is told anything.
+    #[must_use]
+    pub fn is_set(&self) -> bool {
+        self.webhook.is_some() || self.webhook_file.is_some() || !self.command.is_empty()
+    }
 }
 
 /// How the log is written.

@@ -9,9 +9,10 @@ use std::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 use super::keys::{self, Kind};
-use super::say::{nearest, shown, wanted};
+use super::say::{self, nearest, wanted};
 use super::{Config, check};
 use crate::engine::{Image, Version};
+use crate::schedule::Cron;
 
 /// A `qmoor.toml` that cannot be used, with everything that is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -139,7 +140,9 @@ impl<'t> Reader<'t> {
     }
 
     fn wrong(&mut self, path: &str, line: Option<usize>, wanted: &str, found: &DeValue<'_>) {
-        let message = format!("must be {wanted}, not {}", shown(found));
+        let key = keys::reference().iter().find(|key| key.path == path);
+        let found = say::found(key.map(|key| &key.kind), found);
+        let message = format!("must be {wanted}, not {found}");
         self.problems.push(Problem { key: path.to_owned(), line, message, hint: None });
     }
 
@@ -280,6 +283,54 @@ impl<'t> Reader<'t> {
         self.take(path, fallback, |_, value| {
             let text = value.as_str()?;
             words.iter().find(|(word, _)| *word == text).map(|(_, choice)| *choice)
+        })
+    }
+
+    /// A schedule; none if the text is empty.
+    pub(super) fn cron(&mut self, path: &str) -> Option<Cron> {
+        let text = self.take(path, String::new(), |_, value| value.as_str().map(str::to_owned));
+        if text.is_empty() {
+            return None;
+        }
+        let cron = Cron::parse(&text);
+        if let Err(error) = &cron {
+            let line = self.values.get(path).and_then(|found| found.line);
+            let shown: String = text.chars().take(60).collect();
+            let message = format!("{shown:?} is no time of cron: {error}");
+            let hint = "minute, hour, day of the month, month, day of the week, in UTC, like \"0 3 * * *\"";
+            let (key, hint) = (path.to_owned(), Some(hint.to_owned()));
+            self.problems.push(Problem { key, line, message, hint });
+        }
+        cron.ok()
+    }
+
+    /// A program by its absolute path and its arguments; empty for none.
+    pub(super) fn command(&mut self, path: &str) -> Vec<String> {
+        self.take(path, Vec::new(), |_, value| {
+            let words = value.as_array()?.iter().map(|word| {
+                word.get_ref().as_str().filter(|text| !text.contains('\0')).map(str::to_owned)
+            });
+            let words = words.collect::<Option<Vec<String>>>()?;
+            words.first().is_none_or(|program| program.starts_with('/')).then_some(words)
+        })
+    }
+
+    /// Some of these words, in the order of the file.
+    pub(super) fn choices<T: Copy + PartialEq>(
+        &mut self,
+        path: &str,
+        words: &[(&str, T)],
+    ) -> Vec<T> {
+        self.take(path, Vec::new(), |_, value| {
+            let mut chosen = Vec::new();
+            for entry in value.as_array()?.iter() {
+                let text = entry.get_ref().as_str()?;
+                let (_, choice) = words.iter().find(|(word, _)| *word == text)?;
+                if !chosen.contains(choice) {
+                    chosen.push(*choice);
+                }
+            }
+            Some(chosen)
         })
     }
 

@@ -2,6 +2,7 @@
 
 use toml::de::DeValue;
 
+use super::forms::Form;
 use super::keys::{self, Kind};
 
 /// What a value must be, with its article.
@@ -17,6 +18,12 @@ pub(super) fn wanted(kind: &Kind) -> String {
             format!("a text like {:?}, or \"\" for none", form.example())
         }
         Kind::Texts(form) => format!("a list of texts like [{:?}]", form.example()),
+        Kind::Cron => "a text like \"0 3 * * *\", or \"\" for none".to_owned(),
+        Kind::Command => {
+            "a list of words that begins with an absolute path, like [\"/usr/local/bin/tell\"]"
+                .to_owned()
+        }
+        Kind::Choices(words) => format!("a list of {}", keys::quoted(words)),
         Kind::Switch => "true or false".to_owned(),
         Kind::Choice([word]) => format!("\"{word}\""),
         Kind::Choice(words) => format!("one of {}", keys::quoted(words)),
@@ -31,6 +38,16 @@ pub(super) fn wanted(kind: &Kind) -> String {
             keys::duration_text(*min),
             keys::duration_text(*max)
         ),
+    }
+}
+
+/// What was found instead, unless it may be a secret.
+pub(super) fn found(kind: Option<&Kind>, value: &DeValue<'_>) -> String {
+    match (kind, value) {
+        (Some(Kind::Text(Form::Webhook)), DeValue::String(_)) => {
+            "what it is (not shown: it may be a secret)".to_owned()
+        }
+        (_, value) => shown(value),
     }
 }
 

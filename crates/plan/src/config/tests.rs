@@ -144,6 +144,9 @@ fn other_values(key: &Key) -> Vec<String> {
         Kind::Address => vec!["\"10.0.2.15\"".to_owned(), "\"::1\"".to_owned()],
         Kind::Image => vec!["\"other:v1.2.3\"".to_owned()],
         Kind::User => vec!["\"1000\"".to_owned(), "\"1000:2000\"".to_owned()],
+        Kind::Cron => vec!["\"0 3 * * *\"".to_owned(), "\"*/5 * * * * *\"".to_owned()],
+        Kind::Command => vec!["[\"/bin/tell\", \"a b\", \"\"]".to_owned()],
+        Kind::Choices(_) => vec!["[]".to_owned(), "[\"success\"]".to_owned()],
         Kind::Switch => vec!["false".to_owned()],
         Kind::Choice(words) => words.iter().map(|word| format!("\"{word}\"")).collect(),
         Kind::Number(min, max) => vec![min.to_string(), max.to_string()],
@@ -171,6 +174,15 @@ fn values_out_of_range_are_refused() {
             Kind::Texts(_) => {
                 vec!["\"sg-01234567\"".to_owned(), "[\"\"]".to_owned(), "[\"sg-1\"]".to_owned()]
             }
+            Kind::Cron => {
+                vec!["\"0 3 * *\"".to_owned(), "\"0 3 30 2 *\"".to_owned(), "7".to_owned()]
+            }
+            Kind::Command => ["[\"tell\"]", "[\"\"]", "\"/bin/tell\"", "[1]", "[\"/a\\u0000\"]"]
+                .map(str::to_owned)
+                .into(),
+            Kind::Choices(_) => {
+                vec!["[\"other\"]".to_owned(), "\"failure\"".to_owned(), "[1]".to_owned()]
+            }
             Kind::Switch => vec!["\"true\"".to_owned(), "1".to_owned()],
             Kind::Choice(_) => vec!["\"other\"".to_owned(), "\"\"".to_owned()],
             Kind::Number(min, max) => {
@@ -189,13 +201,16 @@ fn values_out_of_range_are_refused() {
                 format!("\"{}B\"", min - 1),
                 format!("\"{}B\"", max + 1),
             ],
-            Kind::Duration(_, max) => vec![
-                "4".to_owned(),
-                "\"0s\"".to_owned(),
-                "\"-4s\"".to_owned(),
-                "\"soon\"".to_owned(),
-                format!("\"{}ms\"", max.as_millis() + 1),
-            ],
+            Kind::Duration(min, max) => {
+                let mut values = vec![
+                    "4".to_owned(),
+                    "\"-4s\"".to_owned(),
+                    "\"soon\"".to_owned(),
+                    format!("\"{}ms\"", max.as_millis() + 1),
+                ];
+                values.extend((!min.is_zero()).then(|| "\"0s\"".to_owned()));
+                values
+            }
         };
         for value in values {
             let text = format!("\n{} = {value}", key.path);
@@ -285,6 +300,32 @@ fn a_wrong_type_is_answered_with_the_right_one() {
     insta::assert_snapshot!(complaint("gateway.enabled = \"no\""), @r#"/etc/qmoor/qmoor.toml:1: gateway.enabled: must be true or false, not "no""#);
     insta::assert_snapshot!(complaint("log.level = \"loud\""), @r#"/etc/qmoor/qmoor.toml:1: log.level: must be one of "error", "warn", "info", "debug", "trace", not "loud""#);
     insta::assert_snapshot!(complaint("node.data = [1]"), @"/etc/qmoor/qmoor.toml:1: node.data: must be a path in quotes, not empty, not an array");
+}
+
+#[test]
+fn a_schedule_that_cannot_be_is_refused_with_the_reason() {
+    insta::assert_snapshot!(complaint("[schedule]\nbackup = \"0 3 * *\""), @r#"/etc/qmoor/qmoor.toml:2: schedule.backup: "0 3 * *" is no time of cron: it has not five fields, nor six (hint: minute, hour, day of the month, month, day of the week, in UTC, like "0 3 * * *")"#);
+    insta::assert_snapshot!(complaint("schedule.drill = \"0 3 30 2 *\""), @r#"/etc/qmoor/qmoor.toml:1: schedule.drill: "0 3 30 2 *" is no time of cron: no day is ever like that (hint: minute, hour, day of the month, month, day of the week, in UTC, like "0 3 * * *")"#);
+    insta::assert_snapshot!(complaint("schedule.backup = 3"), @r#"/etc/qmoor/qmoor.toml:1: schedule.backup: must be a text like "0 3 * * *", or "" for none, not 3"#);
+    let config = parse("[schedule]\nbackup = \"@daily\"\njitter = \"0s\"").unwrap();
+    assert_eq!(config.schedule.backup.unwrap().as_str(), "@daily");
+    assert_eq!((config.schedule.jitter, config.schedule.drill), (Duration::ZERO, None));
+}
+
+#[test]
+fn a_webhook_is_a_secret_that_no_message_repeats() {
+    for text in [
+        "notify.webhook = \"https://u:s3cret@h/\"",
+        "notify.webhook = \"https://h/s3cret s3cret\"",
+        "notify = { webhook = \"https://h/s3cret\", webhook_file = \"/w\" }",
+    ] {
+        let complaint = complaint(text);
+        assert!(!complaint.contains("s3cret"), "{complaint}");
+    }
+    let config = parse("notify.webhook = \"https://h/s3cret\"").unwrap();
+    assert!(config.notify.is_set() && !parse("").unwrap().notify.is_set());
+    let shown = format!("{config:?} {}", serde_json::to_string(&config).unwrap());
+    assert!(!shown.contains("s3cret"), "{shown}");
 }
 
 #[test]

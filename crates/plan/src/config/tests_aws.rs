@@ -135,3 +135,18 @@ fn what_is_written_is_what_was_said() {
     let config = parse(odd).unwrap();
     assert_eq!(parse(&config.to_toml()).unwrap(), config);
 }
+
+#[test]
+fn what_is_told_to_whom_fits_into_user_data() {
+    let with = |setting: &str| parse(&format!("{}{setting}\n", on_aws(&[])));
+    let secret = with("notify.webhook = \"https://h/s3cret\"").unwrap_err().to_string();
+    assert!(secret.contains("user data") && !secret.contains("s3cret"), "{secret}");
+    assert!(
+        with("notify.webhook_file = \"webhook\"").unwrap_err().to_string().contains("absolute")
+    );
+    let odd = with("notify.command = [\"/bin/tell\", \"${Volume}\"]").unwrap_err().to_string();
+    assert!(odd.contains("a script on the machine"), "{odd}");
+    let well =
+        "notify.command = [\"/bin/tell\", \"-t\", \"a b\"]\nnotify.webhook_file = \"/etc/w\"";
+    assert!(with(well).is_ok());
+}

@@ -6,7 +6,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::keys::{duration_text, keys_of, size_text, tables};
-use super::{Aws, Config, LogFormat, StoreKind, VolumeKind};
+use super::{Aws, Config, LogFormat, Notify, Schedule, StoreKind, VolumeKind};
+use crate::notify::Webhook;
+use crate::schedule::Cron;
 
 impl Config {
     /// The text of a file that means this, wherever it lies: with its paths as they are here, and without the keys that
@@ -23,6 +25,8 @@ impl Config {
         if let Some(aws) = &self.aws {
             values.extend(aws.values());
         }
+        values.extend(self.schedule.values());
+        values.extend(self.notify.values());
         values.retain(|(path, _)| !left_out.contains(path));
         let mut text = String::new();
         for (table, _) in tables() {
@@ -53,7 +57,7 @@ impl Config {
     }
 
     fn values(&self) -> Vec<(&'static str, String)> {
-        let Self { node, volume, engine, gateway, backup, store, retention, log, aws: _ } = self;
+        let Self { node, volume, engine, gateway, backup, store, retention, log, .. } = self;
         vec![
             ("node.name", quoted(&node.name)),
             ("node.dir", path(&node.dir)),
@@ -103,6 +107,32 @@ impl Config {
             ("retention.min_verified", retention.min_verified.to_string()),
             ("log.format", quoted(log_format(log.format))),
             ("log.level", quoted(log.level.as_str())),
+        ]
+    }
+}
+
+impl Schedule {
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let cron = |cron: &Option<Cron>| quoted(cron.as_ref().map_or("", Cron::as_str));
+        vec![
+            ("schedule.backup", cron(&self.backup)),
+            ("schedule.drill", cron(&self.drill)),
+            ("schedule.mode", quoted(self.mode.as_str())),
+            ("schedule.jitter", duration(self.jitter)),
+            ("schedule.catch_up", duration(self.catch_up)),
+        ]
+    }
+}
+
+impl Notify {
+    fn values(&self) -> Vec<(&'static str, String)> {
+        let on: Vec<String> = self.on.iter().map(|on| on.as_str().to_owned()).collect();
+        vec![
+            ("notify.webhook", quoted(self.webhook.as_ref().map_or("", Webhook::expose))),
+            ("notify.webhook_file", self.webhook_file.as_deref().map_or_else(empty, path)),
+            ("notify.command", list(&self.command)),
+            ("notify.on", list(&on)),
+            ("notify.timeout", duration(self.timeout)),
         ]
     }
 }

@@ -79,6 +79,35 @@ pub(super) fn drill_age(facts: &Facts) -> Judged {
     })
 }
 
+/// Backups and drills do not depend on somebody thinking of them.
+pub(super) fn schedule(facts: &Facts) -> Judged {
+    let config = known(&facts.config)?;
+    let schedule = &config.schedule;
+    let (backup, drill) = (schedule.backup.as_ref(), schedule.drill.as_ref());
+    if backup.is_none() && drill.is_none() && config.gateway.listen.is_loopback() {
+        let why = "nothing is scheduled, and a node that listens on loopback alone is tried out";
+        return Err(why.to_owned());
+    }
+    let fix = |key, example| format!("schedule.{key} = \"{example}\"   in qmoor.toml");
+    // On AWS a message has them made, and an alarm tells when there is none.
+    let by_message = config.aws.is_some();
+    Ok(match (backup, drill) {
+        (None, _) if !by_message => Finding::warn(
+            "the agent makes no backups by itself",
+            format!("{}, or a timer of your own", fix("backup", "0 3 * * *")),
+        ),
+        (_, None) => {
+            Finding::warn("the agent makes no drills by itself", fix("drill", "30 4 * * SUN"))
+        }
+        (Some(backup), Some(drill)) => {
+            Finding::pass(format!("backups at `{backup}`, drills at `{drill}`, in UTC"))
+        }
+        (None, Some(drill)) => {
+            Finding::pass(format!("backups on a message, drills at `{drill}`, in UTC"))
+        }
+    })
+}
+
 /// The store answers, and all of it can be read.
 pub(super) fn store_reachable(facts: &Facts) -> Judged {
     let backups = match known(&facts.backups)? {

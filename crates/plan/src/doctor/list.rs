@@ -122,6 +122,7 @@ const CHECKS: &[Check] = &[
         "a drill in the last 35 days, and the last one went well",
         backups::drill_age,
     ),
+    check("schedule", At::Node, "the agent makes backups and drills by itself", backups::schedule),
     check(
         "store-reachable",
         At::Node,

@@ -10,6 +10,7 @@ use super::*;
 use crate::config::{Config, EngineKind, StoreKind};
 use crate::engine::Image;
 use crate::manifest::Grade;
+use crate::schedule::Cron;
 
 const GIB: u64 = 1 << 30;
 
@@ -54,6 +55,8 @@ fn well() -> Facts {
     let mut config = Config::for_dir(Path::new("/n"));
     config.engine.kind = EngineKind::Docker;
     config.gateway.listen = "10.0.2.15".parse().unwrap();
+    config.schedule.backup = Some(Cron::parse("0 3 * * *").unwrap());
+    config.schedule.drill = Some(Cron::parse("30 4 * * SUN").unwrap());
     let door: SocketAddr = "10.0.2.15:6333".parse().unwrap();
     let second: SocketAddr = "10.0.2.15:6334".parse().unwrap();
     let engine: SocketAddr = "127.0.0.1:40001".parse().unwrap();
@@ -243,6 +246,13 @@ const BROKEN: &[(&str, Verdict, Break)] = &[
         for one in backups(f).iter_mut() {
             one.drill.as_mut().unwrap().at = hours_ago(24 * 40);
         }
+    }),
+    ("schedule", Warn, |f| config(f).schedule.backup = None),
+    ("schedule", Warn, |f| config(f).schedule.drill = None),
+    ("schedule", NotApplicable, |f| {
+        config(f).schedule.backup = None;
+        config(f).schedule.drill = None;
+        config(f).gateway.listen = "127.0.0.1".parse().unwrap();
     }),
     ("store-reachable", Fail, |f| f.backups = Ok(Err("its disk is not there".to_owned()))),
     ("store-reachable", Fail, |f| backups(f)[0].trouble = Some("torn".to_owned())),

@@ -105,6 +105,25 @@ them, `forbidden` what the key's role or its collections do not allow");
     DRILL_RTO = gauge("qmoor_drill_last_rto_seconds", &[],
         "The recovery time that this drill measured; not there before the first one");
 }
+"Schedules", "For each of `schedule.backup` and `schedule.drill` that is set. They outlive a restart. A time is in seconds since \
+1970, and 0 for never." {
+    SCHEDULE_INTERVAL = gauge("qmoor_schedule_interval_seconds", &["schedule"],
+        "The longest time between two of the next hundred runs; `schedule` is `backup` or `drill`");
+    SCHEDULE_NEXT = gauge("qmoor_schedule_next_run_timestamp_seconds", &["schedule"],
+        "When the next run begins");
+    SCHEDULE_MISSED = gauge("qmoor_schedule_missed_runs", &["schedule"],
+        "Runs that were missed, ever");
+    SCHEDULE_LAST_MISSED = gauge("qmoor_schedule_last_missed_timestamp_seconds", &["schedule"],
+        "When a run was last found to be missed");
+}
+"Notifications", "`channel` is `webhook` or `command`." {
+    NOTIFICATIONS_SENT = counter("qmoor_notifications_sent_total", &["channel"],
+        "Messages that were taken: with a status of 2xx, or with exit code 0");
+    NOTIFICATIONS_FAILED = counter("qmoor_notifications_failed_total", &["channel"],
+        "Messages that were not, after all tries");
+    NOTIFICATIONS_DROPPED = counter("qmoor_notifications_dropped_total", &[],
+        "Messages that were dropped because too many waited");
+}
 "The volume", "The file system that holds the data. Not there while it does not answer." {
     VOLUME_SIZE = gauge("qmoor_volume_size_bytes", &[],
         "Size of the file system");

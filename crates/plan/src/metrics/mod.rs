@@ -1,10 +1,12 @@
-//! What a node tells Prometheus: the one list of its metrics, from which the page about them is written.
+//! What a node tells Prometheus: the one list of its metrics, from which the page about them and the dashboard are written.
 //!
 //! The agent has no other way to name a metric than by an entry of this list.
 
+mod dashboard;
 mod list;
 mod page;
 
+pub use dashboard::dashboard;
 pub use list::*;
 pub use page::reference_markdown;
 

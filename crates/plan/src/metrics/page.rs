@@ -23,7 +23,9 @@ rule_files:
 ```
 
 [`monitoring/alerts.yml`](../monitoring/alerts.yml) has alerts on these metrics for a job of this name. Each one links to
-its section of [runbook.md](runbook.md).
+its section of [runbook.md](runbook.md). [`monitoring/grafana.json`](../monitoring/grafana.json) is a dashboard for Grafana,
+made from the list below: import it, and choose the data source, the job and the nodes above the panels. Backups and drills
+are marked over all of them, holds for as long as they last.
 
 Below the node's own metrics come those of Qdrant, under its names, when the engine gives them within 100 ms
 (50 while writes are held). They are not asked for while reads are held.

@@ -15,7 +15,7 @@ const MAX_REQUEST_BYTES: usize = 32 << 20;
 
 /// Serves until TERM, INT or (when asked) the end of standard input, then flushes and returns.
 pub(crate) async fn run(args: cli::Engine, out: Output) -> Result<(), CliError> {
-    process::log("info", false);
+    let _log = process::log("info", false);
     let asked = process::asked_to_stop()?;
     let kept = match &args.config_path {
         Some(path) => keys(path)?,

@@ -17,7 +17,7 @@ pub(crate) async fn run(global: &Global, args: &cli::Serve, out: Output) -> Resu
     let mut config = node::config(global)?;
     config.gateway.http_port = args.http_port.unwrap_or(config.gateway.http_port);
     config.gateway.grpc_port = args.grpc_port.unwrap_or(config.gateway.grpc_port);
-    process::log(config.log.level.as_str(), config.log.format == LogFormat::Json);
+    let _log = process::log(config.log.level.as_str(), config.log.format == LogFormat::Json);
     let stop = process::asked_to_stop()?;
     let ready = move |ready: ReadyInfo| {
         // Whoever started us may have closed stdout; the node goes on.

@@ -5,7 +5,7 @@ mod watch;
 use jiff::Timestamp;
 use qmoor_agent::catalogue::BackupInfo;
 use qmoor_agent::control::client::ClientError;
-use qmoor_agent::control::wire::Status;
+use qmoor_agent::control::wire::{ScheduleNow, Status};
 use qmoor_agent::gate::Phase;
 use serde_json::json;
 
@@ -108,6 +108,8 @@ fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&Back
         },
     );
     let gate = gate_text(status);
+    let schedules: String =
+        status.schedules.iter().map(|schedule| schedule_text(schedule, now)).collect();
     format!(
         "node         {} (qmoor {}, process {}, up for {})\n\
          address      {} (REST and gRPC), {}\n\
@@ -115,7 +117,7 @@ fn status_text(status: &Status, backup: Option<&BackupInfo>, drill: Option<&Back
          gate         {gate}\n\
          data         {}\n\
          last backup  {backup}\n\
-         last drill   {drill}",
+         last drill   {drill}{schedules}",
         status.name,
         status.version,
         status.pid,
@@ -143,4 +145,21 @@ fn gate_text(status: &Status) -> String {
         "{held}, {} reads and {} writes in flight{doing}{step}",
         gate.reads_in_flight, gate.writes_in_flight
     )
+}
+
+/// A line for the next run of a schedule.
+fn schedule_text(schedule: &ScheduleNow, now: Timestamp) -> String {
+    let next = match schedule.next {
+        Some(next) if next > now => {
+            format!("in {} ({next:.0})", super::age(next, now))
+        }
+        Some(_) => "now".to_owned(),
+        None => "not known yet".to_owned(),
+    };
+    let missed = match schedule.missed {
+        0 => String::new(),
+        missed => format!(", {missed} missed so far"),
+    };
+    let name = format!("next {}", schedule.job);
+    format!("\n{name:<13}{next}, by schedule `{}`{missed}", schedule.cron)
 }

@@ -60,6 +60,9 @@ fn value(kind: &Kind, at: usize, with: &str) -> String {
         Kind::Image => quoted(&format!("q{with}:v1.19.0")),
         Kind::User => quoted("1000"),
         Kind::Address => quoted("::1"),
+        Kind::Cron => quoted(["0 3 * * *", "0 3 30 2 *", with][at % 3]),
+        Kind::Command => format!("[\"/bin/tell\", {}]", quoted(with)),
+        Kind::Choices(words) => format!("[{}]", quoted(words[at % words.len()])),
         Kind::Switch => at.is_multiple_of(2).to_string(),
         Kind::Duration(..) => quoted("7s"),
     }

@@ -18,6 +18,7 @@ pub(super) fn look(config: &Config, file: Option<&Path>) -> Seen<Vec<FileMode>> 
     let inside = std::fs::read_dir(state.join("container")).into_iter().flatten().flatten();
     wanted.extend(inside.map(|entry| (entry.path(), Guard::OwnerOnly)));
     wanted.extend(config.gateway.tls_key.clone().map(|key| (key, Guard::NotOthers)));
+    wanted.extend(config.notify.webhook_file.clone().map(|file| (file, Guard::OwnerOnly)));
     wanted.extend(file.map(|file| (file.to_owned(), Guard::NotWritten)));
     // A repository is encrypted; the data, and clones of it, are not.
     let mut plain = vec![&config.node.data];

@@ -13,6 +13,7 @@ macro_rules! pages {
 
 /// Every page of `docs/`; a test compares the list with the folder.
 const PAGES: &[Page] = pages![
+    "audit.md",
     "aws.md",
     "backups.md",
     "cli.md",
@@ -22,9 +23,11 @@ const PAGES: &[Page] = pages![
     "gateway.md",
     "indexing.md",
     "metrics.md",
+    "operations.md",
     "quickstart.md",
     "ray.md",
     "runbook.md",
+    "schedules.md",
     "security.md",
     "status-page.md",
 ];

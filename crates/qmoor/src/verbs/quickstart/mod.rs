@@ -21,7 +21,7 @@ const KEPT_DIR: &str = "qmoor-data";
 /// Makes a node, tells the story, takes the node down, and says what to type next.
 pub(crate) async fn run(args: cli::Quickstart, out: Output) -> Result<(), CliError> {
     // The story is on stdout; `QMOOR_LOG` brings the log back.
-    process::log("off", false);
+    let _log = process::log("off", false);
     let place = Place::new(args.keep)?;
     let mut node = node::Running::start(place.dir())?;
     let told = story::tell(&mut node, args.docs.as_deref(), out).await;

@@ -1,9 +1,9 @@
-//! Every schedule of faults over a backup and over the recovery from it, walked to its end.
+//! Every sequence of faults over a backup and over the recovery from it, walked to its end.
 //!
 //! A world in miniature (an engine, a gate, a file system, a store) goes through the steps that [`next`] and
 //! [`recovery`] name. At each of them it may go well, fail before or after its effect, or the agent may be
 //! killed before the effect, after it, or after its record. Worlds that are alike are walked once, and the
-//! schedules that lead through them are counted.
+//! ways that lead through them are counted.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ use super::{
 };
 use crate::manifest::Grade;
 
-/// How many faults a schedule has at most.
+/// How many faults a sequence has at most.
 const FAULTS: u8 = 4;
 
 /// What can happen at a step.
@@ -389,7 +389,7 @@ impl Run {
     }
 }
 
-/// Walks everything that may come of `run`, and returns how many schedules there are.
+/// Walks everything that may come of `run`, and returns how many ways there are.
 fn walk(run: &Run, faults: u8, known: &mut HashMap<String, u128>) -> u128 {
     run.always();
     let marks = (run.starting, run.not_brought_back);
@@ -397,30 +397,30 @@ fn walk(run: &Run, faults: u8, known: &mut HashMap<String, u128>) -> u128 {
     if let Some(count) = known.get(&key) {
         return *count;
     }
-    let mut schedules = 0;
+    let mut ways = 0;
     for fate in FATES {
         let cost = u8::from(fate != Fate::Well);
         if cost > faults {
             break;
         }
         match run.advance(fate) {
-            Some(after) => schedules += walk(&after, faults - cost, known),
+            Some(after) => ways += walk(&after, faults - cost, known),
             None if fate == Fate::Well => {
                 run.clone().at_the_end();
-                schedules += 1;
+                ways += 1;
             }
             None => {}
         }
     }
-    known.insert(key, schedules);
-    schedules
+    known.insert(key, ways);
+    ways
 }
 
 #[test]
-fn every_schedule_of_up_to_four_faults_ends_with_the_service_back_and_nothing_called_good_that_is_not()
+fn every_sequence_of_up_to_four_faults_ends_with_the_service_back_and_nothing_called_good_that_is_not()
  {
     let both = [false, true];
-    let mut schedules = 0;
+    let mut ways = 0;
     for mode in [Mode::Stop, Mode::Freeze] {
         for (freezes, holds) in both.iter().flat_map(|freezes| both.map(|holds| (*freezes, holds)))
         {
@@ -428,12 +428,12 @@ fn every_schedule_of_up_to_four_faults_ends_with_the_service_back_and_nothing_ca
                 both.iter().flat_map(|engine| both.map(|watchdog| (*engine, watchdog)))
             {
                 let run = Run::new(Course { mode, freezes, holds }, Outlives { engine, watchdog });
-                schedules += walk(&run, FAULTS, &mut HashMap::new());
+                ways += walk(&run, FAULTS, &mut HashMap::new());
             }
         }
     }
-    eprintln!("{schedules} schedules of up to {FAULTS} faults");
-    assert!(schedules > 300_000, "{schedules}");
+    eprintln!("{ways} ways with up to {FAULTS} faults");
+    assert!(ways > 300_000, "{ways}");
 }
 
 #[test]
