@@ -357,6 +357,14 @@ def test_an_engine_that_cannot_come_back_is_said_to_be_down(node, browser, tmp_p
     expect(page.locator("#verdict strong")).to_have_text(re.compile("Well|Look at this"))
 
 
+def test_what_the_schedule_will_do_is_told(tmp_path, browser):
+    node = server.start_node(tmp_path, '[schedule]\nbackup = "0 3 1 1 *"\n')
+    page = logged_in(browser, node)
+    expect(page.locator("#backups .schedule")).to_contain_text(re.compile(r"Next backup in \d+ (days|h|min)"))
+    expect(page.locator("#backups .schedule code")).to_have_text("0 3 1 1 *")
+    assert node.stop() == 0, node.tail()
+
+
 def test_the_checks_of_doctor_are_there(shared, browser):
     page = logged_in(browser, shared)
     checks = page.locator("#checks")

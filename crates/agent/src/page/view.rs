@@ -45,6 +45,7 @@ struct Journal {
     at: Timestamp,
     status: Status,
     state: State,
+    last_missed: Vec<Timestamp>,
     api_version: String,
 }
 
@@ -64,6 +65,8 @@ pub(super) struct View {
     /// When that was, if it was not just now.
     pub(super) stale_since: Option<Timestamp>,
     pub(super) state: State,
+    /// When each schedule has last missed a run.
+    pub(super) last_missed: Vec<Timestamp>,
     pub(super) api_version: String,
     pub(super) engine_kind: EngineKind,
     pub(super) volume_kind: VolumeKind,
@@ -105,6 +108,7 @@ impl Looks {
             status: journal.as_ref().map(|journal| journal.status.clone()),
             api_version: journal.as_ref().map(|read| read.api_version.clone()).unwrap_or_default(),
             state,
+            last_missed: journal.map(|read| read.last_missed.clone()).unwrap_or_default(),
             engine_kind: agent.config.engine.kind,
             volume_kind: agent.config.volume.kind,
             store_kind: agent.config.store.kind,
@@ -126,6 +130,12 @@ impl Looks {
                 at: Timestamp::now(),
                 status: agent.status(),
                 state: agent.context.state(),
+                last_missed: agent
+                    .schedules
+                    .known()
+                    .iter()
+                    .filter_map(|one| one.last_missed)
+                    .collect(),
                 api_version: agent.context.api_version().to_string(),
             };
             tokio::task::spawn_blocking(look).await.ok()

@@ -42,7 +42,7 @@ pub struct Known {
     pub drill_ok: Option<bool>,
     /// Days until the volume is full, if that is in sight.
     pub days_to_full: Option<f64>,
-    /// Backups and drills of the schedule that were missed.
+    /// How many of the schedules have lately missed a run.
     pub missed: u64,
     /// What `doctor` found: the check, its verdict, what was seen.
     pub findings: Vec<(String, Verdict, String)>,
@@ -85,7 +85,7 @@ pub fn standing(known: &Known) -> Standing {
         say(level, format!("the volume is full in {days:.0} days at the present rate"));
     }
     if known.missed > 0 {
-        say(Level::Look, format!("{} scheduled runs were missed", known.missed));
+        say(Level::Look, "a scheduled run was missed in the last day".to_owned());
     }
     let of_doctor = known.findings.iter().filter(|(id, ..)| !KNOWN_NOW.contains(&id.as_str()));
     for (id, verdict, seen) in of_doctor {
