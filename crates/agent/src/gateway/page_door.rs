@@ -148,7 +148,10 @@ impl Gateway {
         let Some(ask) = Ask::of(&fields) else { return nothing_such() };
         let done = ask.done();
         match self.act(&visitor, peer, ask).await {
-            Ok(()) => to(&done),
+            Ok(()) => {
+                self.page.forget();
+                to(&done)
+            }
             Err(failure) => html(reply_status(failure.kind), shell::failed(&failure)),
         }
     }

@@ -94,6 +94,11 @@ impl Page {
         parts
     }
 
+    /// Something was done that whoever did it wants to see.
+    pub(crate) fn forget(&self) {
+        *self.rendered.lock() = None;
+    }
+
     fn fresh(&self) -> Option<Arc<Vec<Part>>> {
         let rendered = self.rendered.lock();
         let (at, parts) = rendered.as_ref()?;

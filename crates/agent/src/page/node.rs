@@ -52,7 +52,6 @@ fn engine(view: &View, status: &Status) -> Markup {
         @if let Some(since) = engine.since {
             (fact("Up since", &html! { (when(since, view.now)) ", start " (engine.starts) " of this agent" }))
         }
-        @if let Some(why) = &engine.trouble { (fact("Trouble", &html! { (why) })) }
         @if let Some(last) = last {
             (fact("Points", &html! { (number(last.points)) " in the last backup" }))
         }

@@ -3,26 +3,29 @@
 use maud::{Markup, html};
 
 use super::view::View;
-use super::words::{moment, number, when};
+use super::words::{moment, span, when};
 use crate::control::wire::ScheduleNow;
 
 /// A line for each schedule, above the timeline of the backups.
 pub(super) fn lines(view: &View) -> Markup {
     html! {
-        @for schedule in view.schedules() {
-            p.muted {
-                "Next " (schedule.job) ": "
-                @match schedule.next {
-                    Some(next) if next > view.now => { b { (moment(next)) } }
-                    Some(_) => { b { "now" } }
-                    None => "not known yet",
-                }
-                ", by the schedule " code { (schedule.cron) }
-                @if let Some(missed) = schedule.last_missed.filter(|_| schedule.missed > 0) {
-                    "; " (number(schedule.missed)) " missed so far, the last " (when(missed, view.now))
-                }
-                "."
+        @for schedule in view.schedules() { (line(view, schedule)) }
+    }
+}
+
+fn line(view: &View, schedule: &ScheduleNow) -> Markup {
+    let to_come = schedule.next.map(|next| next.duration_since(view.now));
+    html! {
+        p.schedule {
+            "Next " (schedule.job) " "
+            @match (schedule.next, to_come.and_then(|time| time.try_into().ok())) {
+                (Some(next), Some(time)) => strong { time datetime=(next) title=(moment(next)) { "in " (span(time)) } },
+                (Some(_), None) => strong { "now" },
+                (None, _) => span.muted { "not known yet" },
             }
+            ", by schedule " code { (schedule.cron) } "."
+            @if let Some(last) = schedule.last { span.muted { " The last one began " (when(last, view.now)) "." } }
+            @if schedule.missed > 0 { " " span.tag.warn { (schedule.missed) " missed so far" } }
         }
     }
 }
@@ -33,6 +36,6 @@ pub(super) fn missed(view: &View) -> Vec<String> {
 }
 
 fn is_missed(schedule: &ScheduleNow) -> bool {
-    let Some(missed) = schedule.last_missed.filter(|_| schedule.missed > 0) else { return false };
-    schedule.last.is_none_or(|last| last < missed)
+    let missed = schedule.last_missed.filter(|_| schedule.missed > 0);
+    missed.is_some_and(|missed| schedule.last.is_none_or(|last| last < missed))
 }

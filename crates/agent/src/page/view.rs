@@ -23,7 +23,7 @@ const WAIT: Duration = Duration::from_millis(100);
 /// How long a list of the backups is good if the journal says nothing else.
 const LIST_AGE: Duration = Duration::from_secs(60);
 /// How long the verdicts of the checks are.
-const CHECKS_AGE: Duration = Duration::from_secs(5 * 60);
+const CHECKS_AGE: Duration = Duration::from_secs(10 * 60);
 /// How long they are when the engine has come up or gone down since.
 const CHECKS_AGE_WRONG: Duration = Duration::from_secs(10);
 /// What is older than this, in seconds, is said to be.
