@@ -21,7 +21,9 @@ async fn fake(status: u16, script: &str) -> Fake {
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
             // What is closed with something unread is reset, and the answer with it.
-            stream.read(&mut [0; 4096]).await.unwrap();
+            if stream.read(&mut [0; 4096]).await.unwrap_or(0) == 0 {
+                continue;
+            }
             let answer = format!("HTTP/1.1 {status} X\r\ncontent-length: 0\r\n\r\n");
             stream.write_all(answer.as_bytes()).await.unwrap();
         }
