@@ -54,19 +54,21 @@ def schedule_of(node, job="backup"):
     return found
 
 
-def backups(node):
-    return [backup for backup in server.verb(node, "backups") if backup["complete"]]
-
-
 def journal(node):
     path = node.log.parent / "qmoor-data/state/journal.jsonl"
-    records = [json.loads(line) for line in path.read_text().splitlines()]
+    # What follows the last line's end is being written.
+    records = [json.loads(line) for line in path.read_text().split("\n")[:-1]]
     return [{"backup": record["backup"], **record["event"]} for record in records]
 
 
 def begun(node):
     """The backups that were begun, well or not."""
     return [record for record in journal(node) if record["type"] == "begin"]
+
+
+def backups(node):
+    """The backups that ended well."""
+    return [record for record in journal(node) if record["type"] == "finished" and record["ok"]]
 
 
 def ledger(node, job="backup"):
@@ -250,16 +252,16 @@ def test_a_webhook_over_tls_must_have_a_certificate_that_the_system_takes(tmp_pa
 def test_an_engine_that_does_not_come_up_is_told_before_the_agent_ends(tmp_path):
     with Webhook() as hook:
         config = tmp_path / "qmoor.toml"
-        config.write_text(
-            "[gateway]\nhttp_port = 0\ngrpc_port = 0\n"
-            f'[engine]\nstart_timeout = "1ms"\n[notify]\nwebhook = "{hook.url}"\n'
-        )
+        config.write_text(f'[gateway]\nhttp_port = 0\ngrpc_port = 0\n[notify]\nwebhook = "{hook.url}"\n')
+        # A file, where the engine needs a folder.
+        (tmp_path / "qmoor-data").mkdir(0o700)
+        (tmp_path / "qmoor-data/data").write_text("")
         command = [server.BINARY, "serve", "--config", config]
         ended = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert ended.returncode == 1, ended.stderr
         ((_, _, message),) = hook.got
         assert (message["event"], message["ok"], message["by"]) == ("engine_down", False, None)
-        assert "did not become ready within 1ms" in message["message"]
+        assert "cannot prepare the engine's directory" in message["message"], message
 
 
 def test_a_failure_is_told_with_its_reason(tmp_path):
