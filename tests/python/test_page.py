@@ -1,7 +1,6 @@
 """The status page, in a real browser in front of a real node, and what somebody could try at its door."""
 
 import contextlib
-import datetime
 import json
 import os
 import random
@@ -22,6 +21,7 @@ import freeze
 import lanes
 import server
 from browser import DEADLINE, Browser
+from past import volume_history
 from server import ROOT
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(300)]
@@ -478,22 +478,6 @@ def test_a_node_with_open_pages_ends_at_once(tmp_path):
 
 
 # ---- the history ----------------------------------------------------------------------------
-
-
-def volume_history(node_dir, used, days=30, growth=0.9):
-    """What a node would have written in a month in which its volume filled."""
-    size = os.statvfs(node_dir)
-    total, free = size.f_blocks * size.f_frsize, size.f_bavail * size.f_frsize
-    now = datetime.datetime.now(datetime.UTC)
-    chance = random.Random(7)
-    lines = []
-    for step in range(days * 144, 0, -1):
-        at = now - datetime.timedelta(minutes=10 * step)
-        part = 1 - growth * step / (days * 144)
-        taken = int(used * part * (1 + 0.02 * chance.random() + 0.03 * (step % 144 < 20)))
-        reading = {"at": at.strftime("%Y-%m-%dT%H:%M:%SZ"), "size": total, "used": taken, "free": free + used - taken}
-        lines.append(json.dumps(reading) + "\n")
-    return lines
 
 
 def test_the_history_outlives_a_torn_end_and_tells_when_the_volume_is_full(tmp_path, browser):
