@@ -6,7 +6,9 @@ import math
 import os
 import re
 import ssl
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
@@ -122,6 +124,34 @@ def test_prometheus_reads_a_node_through_a_backup_and_sees_its_end(node, tmp_pat
         assert node.stop() == 0, node.tail()
         prometheus.until(lambda: prometheus.value("up") == 0)
         prometheus.until(lambda: "QmoorNodeDown" in raised(prometheus))
+
+
+def test_a_storm_of_scrapes_disturbs_neither_requests_nor_a_backup(node):
+    keys = node.ready["keys"]
+
+    def scrapes():
+        with httpx.Client(base_url=node.url, headers={"api-key": keys["admin"]}, timeout=60) as client:
+            return [client.get("/qmoor/metrics").status_code for _ in range(40)]
+
+    def searches(until_done):
+        body, statuses = {"query": lanes.QUERY, "limit": 1}, []
+        with httpx.Client(base_url=node.url, headers={"api-key": keys["search"]}, timeout=60) as client:
+            while not until_done.is_set():
+                statuses.append(client.post("/collections/c/points/query", json=body).status_code)
+        return statuses
+
+    done = threading.Event()
+    with ThreadPoolExecutor(33) as pool:
+        searching = pool.submit(searches, done)
+        scraping = [pool.submit(scrapes) for _ in range(32)]
+        try:
+            assert server.verb(node, "backup")["grade"] == "clean"
+            answered = [status for one in scraping for status in one.result()]
+        finally:
+            done.set()
+        found = searching.result()
+    assert answered == [200] * (32 * 40)
+    assert found and set(found) == {200}
 
 
 # ---- the dashboard --------------------------------------------------------------------------
