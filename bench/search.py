@@ -104,10 +104,18 @@ def in_turns(server, job, options):
     going = [way for way in ways(job["mode"]) if not options.only or any(part in way["title"] for part in options.only)]
     taken = {way["title"]: [] for way in going}
     for number in range(options.rounds):
-        for way in going:
+        for way in list(going):
             encoded = way["kind"] == "encoded"
             command = [served.CLIENT] if encoded else [sys.executable, HERE / "search_ways.py"]
-            figures = served.run_child(command, {**job, **way}, server.keys["search"])
+            try:
+                figures = served.run_child(command, {**job, **way}, server.keys["search"])
+            except served.ChildFailed as error:
+                if not way["kind"].startswith("qdrant-client"):
+                    raise
+                # Seen of its REST client, of 16 threads: `Bad file descriptor`. The other ways are still to be told.
+                print(f"{job['collection']}, {job['mode']}: {way['title']}: FAILED, left out\n{error}", file=sys.stderr)
+                going.remove(way)
+                continue
             taken[way["title"]].append(figures)
             said = f"{figures['per_s']:.0f} queries/s, client {figures['cpu_ms_each']:.3f} ms each"
             print(f"{job['collection']}, {job['mode']}: {way['title']}: {said}", file=sys.stderr)

@@ -117,6 +117,10 @@ def private_mib(pid):
     return sum(int(line.split()[1]) / 1024 for line in lines if line.startswith(("Private_Clean:", "Private_Dirty:")))
 
 
+class ChildFailed(Exception):
+    """A process that measures has ended with an error: what it was, and said."""
+
+
 def run_child(command, job, key):
     """Runs a process that is told what to do and prints figures as its last line; with what the whole process cost.
 
@@ -146,7 +150,7 @@ def run_child(command, job, key):
         ended.set()
         watcher.join()
     if process.returncode != 0:
-        sys.exit(f"{' '.join(command)}\nended with {process.returncode}:\n{said}")
+        raise ChildFailed(f"{' '.join(command)}\nended with {process.returncode}:\n{said}")
     figures = json.loads(said.splitlines()[-1])
     return {**figures, "cpu_total_s": usage.ru_utime + usage.ru_stime, "children_mib": sum(peaks.values())}
 
