@@ -69,6 +69,9 @@ async fn ask(
             _ => one::<()>(Err(nothing(method, path))),
         };
     }
+    if *method != Method::POST {
+        return one::<()>(Err(nothing(method, path)));
+    }
     // What only looks is not written down.
     match path {
         "/backup/explain" => return one(explained(agent, body).await),
