@@ -122,6 +122,14 @@ pub async fn find(node: &NodeContext, id: Option<&str>) -> Result<(Entry, Manife
     .await
 }
 
+/// Pins a backup, or takes its pin away.
+pub async fn set_pinned(node: &NodeContext, id: &str, pinned: bool) -> Result<(), NodeError> {
+    match pinned {
+        true => pin(node, id).await,
+        false => unpin(node, id).await,
+    }
+}
+
 /// Keeps a backup whatever the retention rules say.
 pub async fn pin(node: &NodeContext, id: &str) -> Result<(), NodeError> {
     exists(node, id).await?;

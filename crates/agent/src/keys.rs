@@ -8,6 +8,7 @@ pub mod vault;
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use parking_lot::{Mutex, RwLock};
 use qmoor_plan::access::{Role, Scope};
+use qmoor_plan::audit::Actor;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
@@ -432,6 +434,11 @@ impl Keyring {
 }
 
 impl KeyInfo {
+    /// Its holder, at this address, for the audit log.
+    pub(crate) fn actor(&self, from: IpAddr) -> Actor {
+        Actor::key(&self.id, self.role, from)
+    }
+
     /// Whether it has not ended at this time.
     fn at(&self, now: Timestamp) -> bool {
         self.until.is_none_or(|until| now < until)

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qmoor_plan::audit::{self, Actor, Outcome};
+use qmoor_plan::audit::{self, Outcome};
 use qmoor_plan::config::Config;
 use qmoor_plan::notify::Event;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::time::Instant;
 
+use crate::audit::this_process;
 use crate::control::{Agent, Control, ControlError};
 use crate::durable::write_durable;
 use crate::engine::EngineError;
@@ -237,8 +238,7 @@ async fn say_settings(context: &NodeContext) {
     });
     let changed = compared.await.ok().flatten();
     let what = json!({ "version": env!("CARGO_PKG_VERSION"), "settings_changed": changed });
-    let actor = Actor::user(rustix::process::getuid().as_raw(), Some(std::process::id()));
-    context.audit().note(actor, "serve", what, Outcome::Done, "");
+    context.audit().note(this_process(), "serve", what, Outcome::Done, "");
 }
 
 /// Only now, when they are about to be shown.

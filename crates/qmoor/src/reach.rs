@@ -1,6 +1,7 @@
 //! The node's backups within reach: through its agent if one runs, else in this process under the node's lock.
 
 use indicatif::ProgressBar;
+use qmoor_agent::audit::this_process;
 use qmoor_agent::backup::{BackupPlan, BackupReport, BackupRequest};
 use qmoor_agent::catalogue::{self, BackupInfo};
 use qmoor_agent::control::client::{Client, ClientError};
@@ -9,7 +10,6 @@ use qmoor_agent::error::NodeError;
 use qmoor_agent::node::{NodeContext, Progress};
 use qmoor_agent::prune::{self, PruneReport};
 use qmoor_agent::restore::{self, RestorePlan, RestoreReport};
-use qmoor_plan::audit::Actor;
 use qmoor_plan::config::Config;
 use serde_json::{Value, json};
 
@@ -173,12 +173,7 @@ impl Reach {
                 agent.pin(id, !remove).await.map(drop).map_err(|error| agent_error(&error))
             }
             Self::Here(node, _) => {
-                let work = async {
-                    match remove {
-                        true => catalogue::unpin(node, id).await,
-                        false => catalogue::pin(node, id).await,
-                    }
-                };
+                let work = catalogue::set_pinned(node, id, !remove);
                 let done = here(node, "pin", json!({ "id": id, "pinned": !remove }), work).await;
                 done.map_err(|error| node_error(&error))
             }
@@ -214,8 +209,7 @@ async fn here<T>(
     what: Value,
     work: impl Future<Output = Result<T, NodeError>>,
 ) -> Result<T, NodeError> {
-    let actor = Actor::user(rustix::process::getuid().as_raw(), Some(std::process::id()));
-    let done = node.audit().around(actor, action, what, work).await;
+    let done = node.audit().around(this_process(), action, what, work).await;
     node.audit().settle().await;
     done
 }

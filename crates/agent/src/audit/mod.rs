@@ -137,6 +137,12 @@ impl Begun {
     }
 }
 
+/// The process that does something to a node by itself, without being asked.
+#[must_use]
+pub fn this_process() -> Actor {
+    Actor::user(rustix::process::getuid().as_raw(), Some(std::process::id()))
+}
+
 fn record(actor: Actor, action: &str, what: Value, result: Outcome) -> Record {
     Record {
         at: Timestamp::now(),

@@ -11,6 +11,7 @@ use http::{HeaderValue, Response};
 use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Frame;
 use jiff::Timestamp;
+use qmoor_plan::access::Role;
 use qmoor_plan::audit::Actor;
 use qmoor_plan::notify::By;
 use qmoor_plan::schedule::Work;
@@ -19,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::agent::Agent;
 use super::client::Line;
-use super::wire::{Begun, Failure, FailureKind};
+use super::wire::{Begun, Failure, FailureKind, PinReport, PinRequest};
 use crate::backup::{BackupRequest, backup};
 use crate::catalogue;
 use crate::drill::drill;
@@ -275,6 +276,20 @@ impl Agent {
             }
         }
     }
+
+    /// Pins a backup, or takes its pin away.
+    pub(super) async fn pin(&self, wanted: &PinRequest) -> Result<PinReport, Failure> {
+        let (id, pinned) = (self.resolve_one(wanted.id.clone()).await?, wanted.pinned);
+        let done = catalogue::set_pinned(&self.context, &id, pinned).await;
+        done.map_err(|error| failure(&error))?;
+        Ok(PinReport { id, pinned })
+    }
+}
+
+/// Why a backup is made that somebody has asked for from elsewhere, such as `through the gateway`.
+pub(super) fn why(how: &str, actor: &Actor) -> String {
+    let role = actor.role.map_or("no", Role::as_str);
+    format!("asked {how} with the {role} {}", actor.who)
 }
 
 /// A job whose task is gone.

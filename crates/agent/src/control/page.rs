@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use qmoor_plan::access::Role;
 use qmoor_plan::audit::Actor;
 use serde_json::json;
 
 use super::agent::Agent;
 use super::hold;
-use super::jobs::{Job, failure};
-use super::wire::{Failure, FailureKind};
+use super::jobs::{Job, why};
+use super::wire::{Failure, FailureKind, PinRequest};
 use crate::backup::BackupRequest;
-use crate::catalogue;
 use crate::node::Progress;
 
 /// How long a job that is refused at once is waited for.
@@ -41,8 +39,7 @@ impl Agent {
     pub(crate) async fn act(self: &Arc<Self>, actor: Actor, asked: Asked) -> Result<(), Failure> {
         match asked {
             Asked::Backup => {
-                let role = actor.role.map_or("no", Role::as_str);
-                let why = format!("asked on the status page with the {role} {}", actor.who);
+                let why = why("on the status page", &actor);
                 let request = BackupRequest { why, ..BackupRequest::default() };
                 self.begin_backup(actor, request).await.map(drop)
             }
@@ -56,22 +53,15 @@ impl Agent {
             }
             Asked::Pin { id, pinned } => {
                 let what = json!({ "id": id, "pinned": pinned });
-                self.context.audit().around(actor, "pin", what, self.pin(id, pinned)).await
+                let wanted = PinRequest { id: Some(id), pinned };
+                let done = self.pin(&wanted);
+                self.context.audit().around(actor, "pin", what, done).await.map(drop)
             }
             Asked::Release => {
                 let released = async { self.release() };
                 self.context.audit().around(actor, "release", json!({}), released).await
             }
         }
-    }
-
-    async fn pin(&self, id: String, pinned: bool) -> Result<(), Failure> {
-        let id = self.resolve_one(Some(id)).await?;
-        let done = match pinned {
-            true => catalogue::pin(&self.context, &id).await,
-            false => catalogue::unpin(&self.context, &id).await,
-        };
-        done.map_err(|error| failure(&error))
     }
 
     fn release(&self) -> Result<(), Failure> {

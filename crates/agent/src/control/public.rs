@@ -12,7 +12,7 @@ use qmoor_plan::backup::Mode;
 use serde::{Deserialize, Serialize};
 
 use super::agent::Agent;
-use super::jobs::{Job, broke_off, failure};
+use super::jobs::{Job, broke_off, failure, why};
 use super::reply::{body, one, wanted};
 use super::routes::private;
 use super::wire::{Begun, Failure, FailureKind};
@@ -76,7 +76,7 @@ pub(crate) async fn public(
     request: Request<Incoming>,
 ) -> Response<Body> {
     let actor = match caller {
-        Some(caller) => Actor::key(&caller.id, caller.role, from),
+        Some(caller) => caller.actor(from),
         None => Actor::nobody(from),
     };
     let method = request.method().clone();
@@ -108,8 +108,7 @@ async fn begin(agent: &Arc<Agent>, actor: Actor, request: Request<Incoming>) -> 
         Ok(wanted) => wanted,
         Err(failure) => return one::<()>(Err(failure)),
     };
-    let role = actor.role.map_or("no", Role::as_str);
-    let why = format!("asked through the gateway with the {role} {}", actor.who);
+    let why = why("through the gateway", &actor);
     let asked = BackupRequest {
         batch_id: wanted.batch_id,
         labels: wanted.labels,

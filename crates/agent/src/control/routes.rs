@@ -17,8 +17,8 @@ use super::hold;
 use super::jobs::{Job, failure};
 use super::reply::{body, one, wanted};
 use super::wire::{
-    BackupChoice, Begun, Failure, FailureKind, FreshKey, IdRequest, PinReport, PinRequest,
-    PruneRequest, RoleRequest, RotateRequest, UpgradeRequest,
+    BackupChoice, Begun, Failure, FailureKind, FreshKey, IdRequest, PruneRequest, RoleRequest,
+    RotateRequest, UpgradeRequest,
 };
 use crate::audit;
 use crate::backup::{BackupPlan, BackupRequest, explain};
@@ -86,37 +86,35 @@ async fn ask(
         Ok(None) => {}
         Err(failure) => return one::<()>(Err(failure)),
     }
-    let Some((_, action)) = AUDITED.iter().find(|(audited, _)| path == *audited) else {
-        return one::<()>(Err(nothing(method, path)));
-    };
-    let done = agent.context.audit().around(actor, action, body.clone(), change(agent, path, body));
-    one(done.await)
-}
-
-/// What is done at once and changes something, and its name in the audit log.
-const AUDITED: [(&str, &str); 6] = [
-    ("/keys/rotate", "keys rotate"),
-    ("/keys/revoke", "keys revoke"),
-    ("/keys/session", "keys session"),
-    ("/hold", "hold"),
-    ("/release", "release"),
-    ("/pin", "pin"),
-];
-
-async fn change(agent: &Arc<Agent>, path: &str, body: &Value) -> Result<Value, Failure> {
+    // What is done at once.
+    let change = Change { agent, actor, body };
     match path {
-        "/keys/rotate" => value(rotate(agent, body).await),
-        "/keys/revoke" => value(revoke(agent, body)),
-        "/keys/session" => value(session(agent, body)),
-        "/hold" => value(hold::hold(agent, wanted(body)?).await),
-        "/release" => value(Ok(hold::release(agent))),
-        "/pin" => value(pin(agent, body).await),
-        _ => Err(nothing(&Method::POST, path)),
+        "/keys/rotate" => change.noted("keys rotate", rotate(agent, body)).await,
+        "/keys/revoke" => change.noted("keys revoke", async { revoke(agent, body) }).await,
+        "/keys/session" => change.noted("keys session", async { session(agent, body) }).await,
+        "/hold" => change.noted("hold", async { hold::hold(agent, wanted(body)?).await }).await,
+        "/release" => change.noted("release", async { Ok(hold::release(agent)) }).await,
+        "/pin" => change.noted("pin", async { agent.pin(&wanted(body)?).await }).await,
+        _ => one::<()>(Err(nothing(method, path))),
     }
 }
 
-fn value<T: Serialize>(result: Result<T, Failure>) -> Result<Value, Failure> {
-    result.and_then(|value| serde_json::to_value(value).map_err(|error| Failure::failed(&error)))
+/// A change that is asked for.
+struct Change<'a> {
+    agent: &'a Agent,
+    actor: Actor,
+    body: &'a Value,
+}
+
+impl Change<'_> {
+    /// Makes it, between its two records in the audit log.
+    async fn noted<T: Serialize>(
+        self,
+        action: &str,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Response<Body> {
+        one(self.agent.context.audit().around(self.actor, action, self.body.clone(), work).await)
+    }
 }
 
 /// What takes a while, if that is what the path stands for.
@@ -163,17 +161,6 @@ fn nothing(method: &Method, path: &str) -> Failure {
 async fn plan(agent: &Agent, body: &Value) -> Result<RestorePlan, Failure> {
     let id = chosen(agent, body).await?;
     plan_restore(&agent.context, id.as_deref()).await.map_err(|error| failure(&error))
-}
-
-async fn pin(agent: &Agent, body: &Value) -> Result<PinReport, Failure> {
-    let asked: PinRequest = wanted(body)?;
-    let id = agent.resolve_one(asked.id).await?;
-    let done = match asked.pinned {
-        true => catalogue::pin(&agent.context, &id).await,
-        false => catalogue::unpin(&agent.context, &id).await,
-    };
-    done.map_err(|error| failure(&error))?;
-    Ok(PinReport { id, pinned: asked.pinned })
 }
 
 /// Without a gateway the keys are Qdrant's own, which it reads at its start only.

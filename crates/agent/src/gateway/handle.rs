@@ -23,6 +23,7 @@ use super::{health, metrics, page_door};
 use crate::control;
 use crate::engine::Endpoint;
 use crate::gate::Permit;
+use crate::keys::KeyInfo;
 
 /// Paths below this are the node's own and never reach the engine.
 const OWN: &str = "/qmoor/";
@@ -172,35 +173,50 @@ impl Gateway {
         mut line: AccessLine,
     ) -> Response<Body> {
         if !matches!(refusal, Refusal::Unauthorized(_)) {
-            if let (Refusal::Forbidden(why), Some(who)) = (&refusal, line.who())
-                && let Some(unseen) = self.forbidden.lock().pass(self.begun.elapsed())
-            {
-                let actor = Actor::key(&who.id, who.role, peer.address);
-                self.agent.context.audit().denied(actor, line.operation(), why, unseen);
+            if let (Refusal::Forbidden(why), Some(who)) = (&refusal, line.who()) {
+                self.note_forbidden(who, peer, line.operation(), why);
             }
             discard(request.into_body());
             return refuse(&refusal, dialect, line);
         }
-        let reason = refusal.to_string();
-        let refusal = self.wrong.answer(peer.address, refusal);
-        match self.wrong.line(peer.address) {
-            Some(unseen) => {
-                let actor = Actor::nobody(peer.address);
-                self.agent.context.audit().denied(actor, line.operation(), &reason, unseen);
-            }
-            None => line.silence(),
-        }
+        let refusal = self.note_wrong(refusal, peer, &mut line);
         if refusal != Refusal::Stopped {
             discard(request.into_body());
         }
         refuse(&refusal, dialect, line)
     }
 
+    /// Writes down, now and then, that a key may not do what it was to do.
+    pub(super) fn note_forbidden(&self, who: &KeyInfo, peer: &Peer, operation: &str, why: &str) {
+        if let Some(unseen) = self.forbidden.lock().pass(self.begun.elapsed()) {
+            self.agent.context.audit().denied(who.actor(peer.address), operation, why, unseen);
+        }
+    }
+
+    /// Counts a caller without a right key, and says how to answer it. Of some the logs have a line.
+    pub(super) fn note_wrong(
+        &self,
+        refusal: Refusal,
+        peer: &Peer,
+        line: &mut AccessLine,
+    ) -> Refusal {
+        let why = refusal.to_string();
+        let refusal = self.wrong.answer(peer.address, refusal);
+        match self.wrong.line(peer.address) {
+            Some(unseen) => {
+                let actor = Actor::nobody(peer.address);
+                self.agent.context.audit().denied(actor, line.operation(), &why, unseen);
+            }
+            None => line.silence(),
+        }
+        refusal
+    }
+
     /// Writes down what only an admin may change in the engine, before it is changed. How it ended is written with the
     /// request's line.
     async fn audit(&self, line: &mut AccessLine, peer: &Peer, operation: &str, path: String) {
         let Some(who) = line.who() else { return };
-        let actor = Actor::key(&who.id, who.role, peer.address);
+        let actor = who.actor(peer.address);
         let what = serde_json::json!({ "path": path });
         let begun = self.agent.context.audit().begin(actor, operation, what).await;
         line.audited(begun);

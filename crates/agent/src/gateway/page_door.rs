@@ -17,7 +17,7 @@ use hyper::body::{Frame, Incoming};
 use jiff::Timestamp;
 use maud::Markup;
 use qmoor_plan::access::{Access, Need, Role, Sender, TokenHash, is_own_form};
-use qmoor_plan::audit::{Actor, Outcome};
+use qmoor_plan::audit::Outcome;
 use serde_json::Value;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
@@ -158,7 +158,7 @@ impl Gateway {
 
     /// The one way from a button to what it does.
     async fn act(&self, visitor: &Visitor, peer: &Peer, ask: Ask) -> Result<(), Failure> {
-        let actor = Actor::key(&visitor.key.id, visitor.key.role, peer.address);
+        let actor = visitor.key.actor(peer.address);
         let acted = timeout(BEGIN_TIME_MAX, Box::pin(self.agent.act(actor, ask.asked()))).await;
         acted.unwrap_or_else(|_| {
             Err(Failure::new(
@@ -188,16 +188,14 @@ impl Gateway {
             return self.wrong_key(peer, line);
         };
         line.caller(Arc::clone(&key));
-        let actor = Actor::key(&key.id, key.role, peer.address);
         if key.role != Role::Admin {
-            if let Some(unseen) = self.forbidden.lock().pass(self.begun.elapsed()) {
-                let why = format!("the {} key does not open the page", key.role);
-                self.agent.context.audit().denied(actor, line.operation(), &why, unseen);
-            }
+            let why = format!("the {} key does not open the page", key.role);
+            self.note_forbidden(&key, peer, line.operation(), &why);
             let what = format!("This is the {} key. The page needs the admin key.", key.role);
             return html(StatusCode::FORBIDDEN, self.login_page(Some(&what)));
         }
         peer.proves(&self.agent.keys);
+        let actor = key.actor(peer.address);
         self.agent.context.audit().note(actor, line.operation(), Value::Null, Outcome::Done, "");
         let mut answer = to(HOME);
         if let Some(cookie) = self.page.door.begin(&key, self.tls.is_some()) {
@@ -207,15 +205,7 @@ impl Gateway {
     }
 
     fn wrong_key(&self, peer: &Peer, line: &mut AccessLine) -> Response<Body> {
-        let why = "Invalid API key";
-        let refusal = self.wrong.answer(peer.address, Refusal::Unauthorized(why));
-        match self.wrong.line(peer.address) {
-            Some(unseen) => {
-                let actor = Actor::nobody(peer.address);
-                self.agent.context.audit().denied(actor, line.operation(), why, unseen);
-            }
-            None => line.silence(),
-        }
+        let refusal = self.note_wrong(Refusal::Unauthorized("Invalid API key"), peer, line);
         let (status, what) = match refusal {
             Refusal::Stopped => (
                 StatusCode::TOO_MANY_REQUESTS,

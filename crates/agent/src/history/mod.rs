@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::gate::{Gate, Phase};
 use crate::metrics::{BUCKETS, Requests};
 use volume::Kept;
+pub(crate) use volume::read_volume;
 
 /// How far apart the samples of the traffic are.
 const EVERY: Duration = Duration::from_secs(10);

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
-use qmoor_plan::history::{Reading, Series};
+use qmoor_plan::history::{GAP, Reading, Series};
 
 use crate::durable::write_durable;
 
@@ -53,7 +53,7 @@ impl Kept {
 
     /// How long until the next look is due.
     pub(super) fn until_next(&self, now: Timestamp, gap: Duration) -> Duration {
-        let Some(last) = self.series.readings().last().copied() else { return gap };
+        let Some(last) = self.series.last() else { return gap };
         let passed = Duration::try_from(now.duration_since(last.at)).unwrap_or_default();
         // The last one may not have been taken: then a whole gap, not a rush.
         if passed >= gap { gap } else { (gap - passed).max(SOON) }
@@ -62,7 +62,7 @@ impl Kept {
     /// Looks at the volume, and keeps what it sees. A disk that hangs is waited for, by nobody else.
     pub(super) async fn look(mut self, data: PathBuf) -> Self {
         let looking = tokio::task::spawn_blocking(move || {
-            if let Some(reading) = self.read_volume(&data) {
+            if let Some(reading) = self.due(&data) {
                 self.keep(reading);
             }
             self
@@ -70,18 +70,11 @@ impl Kept {
         looking.await.unwrap_or_default()
     }
 
-    fn read_volume(&self, data: &Path) -> Option<Reading> {
-        let at = Timestamp::now();
-        let found = rustix::fs::statvfs(data).ok()?;
-        let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-        let due = self.until_next(at, qmoor_plan::history::GAP);
+    /// A reading, if it is time for one.
+    fn due(&self, data: &Path) -> Option<Reading> {
+        let reading = read_volume(data).ok()?;
         // After a restart the last one may be young.
-        (self.series.readings().is_empty() || due >= qmoor_plan::history::GAP).then(|| Reading {
-            at,
-            size: bytes(found.f_blocks),
-            used: bytes(found.f_blocks.saturating_sub(found.f_bfree)),
-            free: bytes(found.f_bavail),
-        })
+        (self.until_next(reading.at, GAP) >= GAP).then_some(reading)
     }
 
     fn keep(&mut self, reading: Reading) {
@@ -119,6 +112,18 @@ impl Kept {
         self.untidy = false;
         Ok(())
     }
+}
+
+/// The file system that holds `data`, at this moment. Blocks.
+pub(crate) fn read_volume(data: &Path) -> std::io::Result<Reading> {
+    let found = rustix::fs::statvfs(data)?;
+    let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
+    Ok(Reading {
+        at: Timestamp::now(),
+        size: bytes(found.f_blocks),
+        used: bytes(found.f_blocks.saturating_sub(found.f_bfree)),
+        free: bytes(found.f_bavail),
+    })
 }
 
 fn contents(file: &Path) -> std::io::Result<String> {

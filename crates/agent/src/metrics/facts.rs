@@ -1,5 +1,7 @@
 //! What the agent knows of itself, the engine and the backups.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use qmoor_plan::access::Effect;
 use qmoor_plan::backup::State;
@@ -8,9 +10,9 @@ use qmoor_plan::metrics::{self, Metric};
 use super::page::{Page, count, yes};
 use super::{Door, MetricsError};
 use crate::control::Agent;
+use crate::control::wire::ScheduleNow;
 use crate::gate::GateStatus;
 use crate::node::NodeContext;
-use crate::schedule::Known;
 
 const SECONDS_OF_A_DAY: f64 = 86_400.0;
 
@@ -75,17 +77,17 @@ pub(super) fn engine(page: &Page, agent: &Agent, scraped: bool) -> Result<(), Me
 
 /// What the agent does by itself, and whom it has told.
 pub(super) fn schedules(page: &Page, agent: &Agent) -> Result<(), MetricsError> {
-    let known = agent.schedules.known();
-    let each = |metric: &Metric, value: fn(&Known) -> f64| {
-        let labels: Vec<[&str; 1]> = known.iter().map(|one| [one.work.as_str()]).collect();
+    let known: Vec<(Duration, ScheduleNow)> = agent.schedules.known().collect();
+    let each = |metric: &Metric, value: fn(&(Duration, ScheduleNow)) -> f64| {
+        let labels: Vec<[&str; 1]> = known.iter().map(|(_, now)| [now.job.as_str()]).collect();
         let values: Vec<(&[&str], f64)> =
             labels.iter().map(|label| &label[..]).zip(known.iter().map(value)).collect();
         page.set_each(metric, &values)
     };
-    each(&metrics::SCHEDULE_INTERVAL, |one| one.interval.as_secs_f64())?;
-    each(&metrics::SCHEDULE_NEXT, |one| moment(one.next))?;
-    each(&metrics::SCHEDULE_MISSED, |one| count(one.missed))?;
-    each(&metrics::SCHEDULE_LAST_MISSED, |one| moment(one.last_missed))?;
+    each(&metrics::SCHEDULE_INTERVAL, |(interval, _)| interval.as_secs_f64())?;
+    each(&metrics::SCHEDULE_NEXT, |(_, now)| moment(now.next))?;
+    each(&metrics::SCHEDULE_MISSED, |(_, now)| count(now.missed))?;
+    each(&metrics::SCHEDULE_LAST_MISSED, |(_, now)| moment(now.last_missed))?;
     let told = agent.notify.told();
     let by_channel =
         |webhook, command| [(&["webhook"][..], count(webhook)), (&["command"][..], count(command))];

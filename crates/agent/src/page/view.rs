@@ -15,7 +15,7 @@ use super::kept::Kept;
 use crate::catalogue::{self, BackupInfo};
 use crate::control::Agent;
 use crate::control::wire::{ScheduleNow, Status};
-use crate::history::History;
+use crate::history::{History, read_volume};
 use crate::node::Progress;
 
 /// How long a look is waited for; it goes on without us.
@@ -135,17 +135,8 @@ impl Looks {
 
     async fn volume(&self, agent: &Agent) -> Option<Arc<Reading>> {
         let data = agent.config.node.data.clone();
-        let look = async move {
-            let found = tokio::task::spawn_blocking(move || rustix::fs::statvfs(&data));
-            let found = found.await.ok()?.ok()?;
-            let bytes = |blocks: u64| blocks.saturating_mul(found.f_frsize);
-            Some(Reading {
-                at: Timestamp::now(),
-                size: bytes(found.f_blocks),
-                used: bytes(found.f_blocks.saturating_sub(found.f_bfree)),
-                free: bytes(found.f_bavail),
-            })
-        };
+        let look =
+            async move { tokio::task::spawn_blocking(move || read_volume(&data)).await.ok()?.ok() };
         self.volume.get(WAIT, |_, _| false, look).await
     }
 

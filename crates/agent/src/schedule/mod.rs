@@ -38,16 +38,6 @@ struct Line {
     ledger: Mutex<Option<Ledger>>,
 }
 
-/// What is known of one schedule, for the page of metrics.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Known {
-    pub(crate) work: Work,
-    pub(crate) interval: Duration,
-    pub(crate) next: Option<Timestamp>,
-    pub(crate) missed: u64,
-    pub(crate) last_missed: Option<Timestamp>,
-}
-
 impl Schedules {
     /// Those of this configuration. Nothing is read yet.
     #[must_use]
@@ -69,32 +59,24 @@ impl Schedules {
     /// What `qmoor status` tells of them.
     #[must_use]
     pub fn now(&self) -> Vec<ScheduleNow> {
-        let of = |(work, line): (&Work, &Line)| {
-            let ledger = line.ledger.lock().clone();
-            ScheduleNow {
-                job: work.to_string(),
-                cron: line.cron.to_string(),
-                next: ledger.as_ref().and_then(|ledger| self.next(*work, line, ledger)),
-                last: ledger.as_ref().and_then(|ledger| ledger.last),
-                missed: ledger.as_ref().map_or(0, |ledger| ledger.missed),
-                last_missed: ledger.as_ref().and_then(|ledger| ledger.last_missed),
-            }
-        };
-        self.lines.iter().map(of).collect()
+        self.known().map(|(_, now)| now).collect()
     }
 
-    pub(crate) fn known(&self) -> Vec<Known> {
-        let of = |(work, line): (&Work, &Line)| {
+    /// The same, each with the time from one run to the next.
+    pub(crate) fn known(&self) -> impl Iterator<Item = (Duration, ScheduleNow)> {
+        self.lines.iter().map(|(work, line)| {
             let ledger = line.ledger.lock().clone();
-            Known {
-                work: *work,
-                interval: line.interval,
-                next: ledger.as_ref().and_then(|ledger| self.next(*work, line, ledger)),
-                missed: ledger.as_ref().map_or(0, |ledger| ledger.missed),
-                last_missed: ledger.as_ref().and_then(|ledger| ledger.last_missed),
-            }
-        };
-        self.lines.iter().map(of).collect()
+            let ledger = ledger.as_ref();
+            let now = ScheduleNow {
+                job: work.to_string(),
+                cron: line.cron.to_string(),
+                next: ledger.and_then(|ledger| self.next(*work, line, ledger)),
+                last: ledger.and_then(|ledger| ledger.last),
+                missed: ledger.map_or(0, |ledger| ledger.missed),
+                last_missed: ledger.and_then(|ledger| ledger.last_missed),
+            };
+            (line.interval, now)
+        })
     }
 
     fn next(&self, work: Work, line: &Line, ledger: &Ledger) -> Option<Timestamp> {

@@ -80,6 +80,12 @@ impl Series {
         true
     }
 
+    /// The newest.
+    #[must_use]
+    pub fn last(&self) -> Option<&Reading> {
+        self.readings.back()
+    }
+
     /// All of them, the oldest first.
     #[must_use]
     pub fn readings(&self) -> Vec<Reading> {
