@@ -6,17 +6,16 @@ import re
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 
 import httpx
 
 from server import ROOT
+from waiting import until
 
 ALERTS = ROOT / "monitoring/alerts.yml"
 START_DEADLINE = 60.0
 LISTENING = re.compile(r'msg="Listening on" address=(\S+)')
-LOOK_EVERY = 0.05
 
 
 def promtool(*arguments, given=None):
@@ -118,14 +117,7 @@ class Prometheus:
 
     def until(self, come, deadline=60.0):
         """Asks until it has come, and what came then."""
-        end = time.monotonic() + deadline
-        while True:
-            found = come()
-            if found:
-                return found
-            assert time.monotonic() < end, "".join(self.log[-20:])
-            # Prometheus says nothing by itself; asking without a pause takes a core from what is waited for.
-            time.sleep(LOOK_EVERY)
+        return until(come, deadline, lambda: "".join(self.log[-20:]))
 
     def stop(self):
         self.process.terminate()

@@ -30,6 +30,7 @@ import server
 from certificates import Authority
 from prometheus import Prometheus, promtool
 from rules import ALERTS, alerts, hastened, hastened_rule, masked
+from waiting import DEADLINE, until
 from webhook import Webhook
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(180)]
@@ -55,8 +56,6 @@ DIVISORS = {
 FAULTS = []
 FIRES_WITHIN = 90.0
 POINTS = 10
-DEADLINE = 60.0
-LOOK_EVERY = 0.05
 
 
 def fault(alert):
@@ -67,17 +66,6 @@ def fault(alert):
         return course
 
     return note
-
-
-def until(come, deadline=DEADLINE):
-    """Asks until it has come, and what came then."""
-    end = time.monotonic() + deadline
-    while True:
-        found = come()
-        if found:
-            return found
-        assert time.monotonic() < end, "it never came"
-        time.sleep(LOOK_EVERY)
 
 
 # ---- the ward -------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import time
 import pytest
 
 import server
+import waiting
 
 pytestmark = pytest.mark.remote
 
@@ -37,13 +38,11 @@ def audit(node, *arguments):
 
 def until(node, wanted, *arguments):
     """The entries, once there is one that is wanted: an end is written after its answer."""
-    deadline = time.monotonic() + 10
-    while True:
-        entries = audit(node, *arguments)
-        found = [entry for entry in entries if wanted(entry)]
-        if found:
-            return found
-        assert time.monotonic() < deadline, entries
+
+    def found():
+        return [entry for entry in audit(node, *arguments) if wanted(entry)]
+
+    return waiting.until(found, 10, lambda: audit(node, *arguments))
 
 
 def ended(action):
@@ -85,6 +84,15 @@ def test_what_comes_through_the_gateway_stands_there_with_key_role_and_address(n
     assert ask(node, "POST", "/qmoor/v1/backups", key(node, "index"), {"batch_id": "b7"})[0] == 200
     backup = until(node, ended("backup"))[0]
     assert (backup["role"], backup["from"], backup["what"]["batch_id"]) == ("index", "127.0.0.1", "b7")
+
+
+def test_what_changes_something_is_asked_for_with_post_alone(node):
+    for method in ("PUT", "DELETE", "PATCH"):
+        for path in ("backup", "prune", "keys/rotate", "release"):
+            assert ask(node, method, f"/qmoor/v1/agent/{path}", key(node, "admin"), {})[0] == 404, (method, path)
+    assert ask(node, "POST", "/qmoor/v1/agent/release", key(node, "admin"), {})[0] == 200
+    until(node, ended("release"))
+    assert {entry["action"] for entry in audit(node)} == {"serve", "release"}
 
 
 def test_who_may_not_is_written_down_and_not_for_ever(node):

@@ -13,6 +13,7 @@ from qdrant_client import models as m
 
 import lanes
 import server
+from waiting import until
 from webhook import Webhook
 
 pytestmark = [pytest.mark.remote, pytest.mark.timeout(300)]
@@ -20,16 +21,6 @@ pytestmark = [pytest.mark.remote, pytest.mark.timeout(300)]
 EVERY_SECOND = "* * * * * *"
 # No run comes of it while a test goes on.
 NEW_YEAR = "0 0 1 1 *"
-MINUTES = 60.0
-
-
-def until(look, deadline=MINUTES):
-    """What `look` gives once it gives anything."""
-    end = time.monotonic() + deadline
-    while not (seen := look()):
-        assert time.monotonic() < end, f"it did not come to be within {deadline} s"
-        time.sleep(0.05)
-    return seen
 
 
 def node_of(directory, *, schedule="", notify="", gateway=""):
